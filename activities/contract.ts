@@ -1,0 +1,167 @@
+/**
+ * The border between the deterministic workflows and the Node activities: types only.
+ *
+ * Every activity may run twice, in any worker process of the host: it is keyed by `cellId` and finds what its first run made.
+ * Small data crosses here: ids, hashes, counts, tails. Bytes stay in the artifact folder of the host.
+ */
+import type { FileChange, TestSummary, TokenUsage } from '../src/domain/outcome.ts';
+import type { IsolationName, ParsedCellRequest } from '../src/domain/request.ts';
+
+/** Who a cell belongs to. */
+export interface CellOwner {
+  workflowId: string;
+  runId: string;
+  agentId: string;
+  taskId: string;
+  /** 0 for the first cell of a run. */
+  respawn: number;
+}
+
+export interface ClaimInput {
+  owner: CellOwner;
+  request: ParsedCellRequest;
+}
+
+/** A place on a host, held by a lease. */
+export interface ClaimedCell {
+  cellId: string;
+  host: string;
+  /** The task queue of the host that holds the place. */
+  taskQueue: string;
+  runtime: IsolationName;
+  /** `provider/model`, of the request or else of the template. */
+  model: string;
+}
+
+export interface SpawnInput {
+  owner: CellOwner;
+  cellId: string;
+  request: ParsedCellRequest;
+}
+
+/** A cell that proved to be ours and healthy. */
+export interface SpawnedCell {
+  cellId: string;
+  port: number;
+  worktree: string;
+  baseCommit: string;
+  versions: { agentCells: string; opencode: string };
+}
+
+export interface ExecuteInput {
+  cellId: string;
+  /** 0 for the first prompt, then one more for each repair. Makes the message id, so that a prompt is sent once. */
+  round: number;
+  text: string;
+  /** Tokens of all kinds that the cell may use over all rounds. */
+  tokenBudget: number;
+}
+
+/** What the agent used and said, over all rounds of the cell. */
+export interface AgentUsage {
+  tokens: TokenUsage;
+  cost: number | null;
+  /** The agent's last message, at most 4 KiB. */
+  summary: string;
+  /** Milliseconds since the epoch. */
+  lastActivity: number | null;
+}
+
+export interface ExecuteReport {
+  kind: 'finished' | 'budget-spent';
+  usage: AgentUsage;
+}
+
+/** Heartbeat details of `executePrompt`. */
+export interface ExecuteProgress {
+  sessionId: string | null;
+  tokens: TokenUsage;
+  /** Milliseconds since the last event of the agent. */
+  silentForMs: number;
+  /** What the agent does, in a few words; `waiting for the model` and the like. */
+  doing: string;
+}
+
+export interface RunTestsInput {
+  cellId: string;
+  round: number;
+  command: string;
+  timeoutMs: number;
+  env: Record<string, string>;
+  protectedPaths: string[];
+}
+
+export interface TestReport extends Omit<TestSummary, 'rounds'> {
+  /** The tree that was tested, and that is to be committed. */
+  tree: string;
+  /** Whether that tree differs from the base; when it does not, the tests were skipped. */
+  changed: boolean;
+  protectedPathsTouched: string[];
+}
+
+export interface CommitInput {
+  cellId: string;
+  /** The tree that was tested; null when there was no test command: then the tree is written now. */
+  tree: string | null;
+  protectedPaths: string[];
+  commitMessage: string | null;
+  summary: string;
+  tokens: TokenUsage;
+}
+
+export type CommitReport =
+  | { kind: 'committed'; branch: string; commit: string; filesModified: FileChange[]; protectedPathsTouched: string[] }
+  | { kind: 'unchanged'; protectedPathsTouched: string[] };
+
+export interface RevertInput {
+  cellId: string;
+  reason: string;
+}
+
+export interface RevertReport {
+  /** Where the work is kept; null when there was none. */
+  revertedRef: string | null;
+  filesModified: FileChange[];
+  /** What the agent had used, known even when its step was cut short. */
+  usage: AgentUsage | null;
+}
+
+export interface TeardownInput {
+  cellId: string;
+}
+
+export interface TeardownReport {
+  /** What was released now, by kind: `process`, `port`, `worktree`, `home`, `lease`. */
+  released: string[];
+  /** What was already gone. */
+  alreadyGone: string[];
+}
+
+export interface PromptAgentInput {
+  cellId: string;
+  /** Makes the message id: the same update is delivered once. */
+  updateId: string;
+  text: string;
+}
+
+export interface ExtendBudgetInput {
+  cellId: string;
+  tokenBudget: number;
+}
+
+/** Served on the claim queue by every host that has room. */
+export interface ClaimActivities {
+  claimHost(input: ClaimInput): Promise<ClaimedCell>;
+}
+
+/** Served on the queue of one host, for the cells that live there. */
+export interface HostActivities {
+  spawnCell(input: SpawnInput): Promise<SpawnedCell>;
+  executePrompt(input: ExecuteInput): Promise<ExecuteReport>;
+  runTests(input: RunTestsInput): Promise<TestReport>;
+  commitWork(input: CommitInput): Promise<CommitReport>;
+  revertWork(input: RevertInput): Promise<RevertReport>;
+  teardownCell(input: TeardownInput): Promise<TeardownReport>;
+  promptAgent(input: PromptAgentInput): Promise<void>;
+  extendBudget(input: ExtendBudgetInput): Promise<void>;
+}

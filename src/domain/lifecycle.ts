@@ -1,0 +1,43 @@
+export const lifecycles = [
+  'created',
+  'initialising',
+  'ready',
+  'processing',
+  'error',
+  'recovering',
+  'failed',
+  'terminating',
+  'terminated',
+] as const;
+
+/** Where a cell stands in its life. */
+export type Lifecycle = (typeof lifecycles)[number];
+
+export const steps = ['queue', 'spawn', 'execute', 'test', 'repair', 'commit', 'revert', 'teardown'] as const;
+
+/** What is being done for a cell. */
+export type Step = (typeof steps)[number];
+
+/** One change of lifecycle or step; `at` in milliseconds since the epoch. */
+export interface Transition {
+  lifecycle: Lifecycle;
+  step: Step;
+  at: number;
+}
+
+const successors: Record<Lifecycle, readonly Lifecycle[]> = {
+  created: ['initialising', 'terminating'],
+  initialising: ['ready', 'failed', 'terminating'],
+  ready: ['processing', 'error', 'terminating'],
+  processing: ['ready', 'error', 'terminating'],
+  error: ['recovering', 'failed', 'terminating'],
+  recovering: ['ready', 'failed', 'terminating'],
+  failed: ['terminating'],
+  terminating: ['terminated'],
+  terminated: [],
+};
+
+/** Whether a cell may go from one lifecycle to the other; staying is always allowed. */
+export function mayFollow(from: Lifecycle, to: Lifecycle): boolean {
+  return from === to || successors[from].includes(to);
+}

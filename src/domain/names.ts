@@ -1,0 +1,26 @@
+/** The task queue that workflow workers poll. */
+export const workflowTaskQueue = 'agent-cells';
+
+/** The task queue on which a host with room claims the next cell. */
+export const claimTaskQueue = 'agent-cells-claim';
+
+/** The task queue of one host: every step of a cell runs where its worktree is. */
+export const hostTaskQueue = (hostId: string): string => `agent-cells@${hostId}`;
+
+/** The workflow id that the client and the command give: starting the same agent twice is refused by Temporal. */
+export const workflowIdOf = (cell: { taskId: string; agentId: string }): string => `cell/${cell.taskId}/${cell.agentId}`;
+
+/** The branch of a cell's work in the caller's repository, without `refs/heads/`. */
+export const branchOf = (cell: { taskId: string; agentId: string }): string => `cells/${cell.taskId}/${cell.agentId}`;
+
+/** The ref that keeps reverted work. */
+export const revertedRefOf = (cellId: string): string => `refs/cells/reverted/${cellId}`;
+
+/** The ref that keeps the earlier tip of a branch that a later run of the same ids moved. */
+export const supersededRefOf = (cellId: string): string => `refs/cells/superseded/${cellId}`;
+
+/** Set in the environment of every process of a cell: the proof of ownership that teardown and the reaper look for. */
+export const cellMarker = 'AGENT_CELLS_CELL_ID';
+
+/** Set besides for what one command started (a test run, say), so that it can be ended without ending the agent. */
+export const execMarker = 'AGENT_CELLS_EXEC_ID';

@@ -1,0 +1,158 @@
+import * as v from 'valibot';
+import { millisecondsOf } from './duration.ts';
+
+export const isolations = ['process', 'bubblewrap', 'docker'] as const;
+
+/** How a cell is isolated from its host and from the other cells. */
+export type IsolationName = (typeof isolations)[number];
+
+const maximumPromptBytes = 256 * 1024;
+const maximumDuration = 30 * 24 * 60 * 60 * 1000;
+
+/** An id becomes part of a ref and of a path. */
+const id = v.pipe(
+  v.string('must be a string'),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be 1 to 63 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit'),
+  v.check((value) => !value.includes('..'), 'must not contain ".."'),
+  v.check((value) => !value.endsWith('.') && !value.endsWith('.lock'), 'must not end in "." or ".lock"'),
+);
+
+const plainText = (name: string) =>
+  v.pipe(
+    v.string('must be a string'),
+    v.check((value) => value.isWellFormed(), `${name} must be well-formed Unicode`),
+    v.check((value) => !value.includes('\0'), `${name} must not contain a NUL character`),
+  );
+
+const prompt = v.pipe(
+  plainText('it'),
+  v.check((value) => value.trim() !== '', 'must not be empty'),
+  v.maxBytes(maximumPromptBytes, 'must be at most 256 KiB of UTF-8'),
+);
+
+/** A name that git may be asked to resolve. git decides whether it exists; here only tricks are refused. */
+const branch = v.pipe(
+  v.string('must be a string'),
+  v.regex(/^[^-]/, 'must not be empty or begin with "-"'),
+  v.check((value) => !/[\p{C}\p{Z}~^:?*[\\]/u.test(value), 'must not contain spaces, control or invisible characters, or any of ~ ^ : ? * [ \\'),
+  v.check((value) => !value.includes('..') && !value.includes('@{') && !value.includes('//'), 'must not contain "..", "@{" or "//"'),
+  v.check((value) => !/(^|\/)\.|\.lock(\/|$)|[./]$|^\/|^@$/.test(value), 'must not have a part that begins with "." or ends in ".lock", nor end in "." or "/"'),
+  v.maxBytes(200, 'must be at most 200 bytes'),
+);
+
+const repository = v.pipe(
+  plainText('it'),
+  v.check((value) => /^(\/|[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i.test(value), 'must be an absolute path or a URL that git can clone'),
+  v.check((value) => !/[\p{C}]/u.test(value), 'must not contain control characters'),
+  v.maxBytes(4096, 'must be at most 4096 bytes'),
+);
+
+const duration = v.pipe(
+  v.union([v.number(), v.string()], 'must be a number of milliseconds or a string such as "90s"'),
+  v.check((value) => millisecondsOf(value) !== null, 'must be a positive duration: a number of milliseconds or a string such as "90s" or "30m"'),
+  v.check((value) => (millisecondsOf(value) ?? 0) <= maximumDuration, 'must be at most 30 days'),
+  v.transform((value) => millisecondsOf(value) ?? 0),
+);
+
+const wholeNumber = (least: number, most: number) =>
+  v.pipe(
+    v.number('must be a number'),
+    v.integer('must be a whole number'),
+    v.minValue(least, `must be at least ${least}`),
+    v.maxValue(most, `must be at most ${most}`),
+  );
+
+const model = v.pipe(v.string('must be a string'), v.regex(/^[\w.-]+\/[\w.:@/+-]+$/, 'must have the form provider/model'));
+
+/** A glob relative to the worktree. */
+const glob = v.pipe(
+  plainText('it'),
+  v.check((value) => value !== '' && !value.startsWith('/') && !value.split('/').includes('..'), 'must be a glob relative to the worktree, without ".."'),
+  v.maxBytes(1024, 'must be at most 1024 bytes'),
+);
+
+const credential = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH/i;
+const reserved = /^(PATH|HOME|TMPDIR|SHELL|BASH_ENV|ENV|IFS|NODE_OPTIONS|(LD|DYLD|GIT|XDG|OPENCODE|BUN|TEMPORAL|CELLS|AGENT_CELLS)_.*)$/;
+
+const environmentName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not a name of an environment variable'),
+  v.check((value) => !credential.test(value), 'looks like a credential: credentials are not passed through requests'),
+  v.check((value) => !reserved.test(value), 'is set by the cell itself or changes how programs are loaded'),
+);
+
+const resources = v.strictObject({
+  memory: v.optional(v.pipe(v.string('must be a string'), v.regex(/^[1-9]\d*[bkmg]?$/i, 'must be a size such as "768m"'))),
+  cpus: v.optional(v.pipe(v.number('must be a number'), v.check((value) => value > 0 && value <= 1024, 'must be more than 0'))),
+  pids: v.optional(wholeNumber(1, 4_194_304)),
+});
+
+const network = v.union(
+  [
+    v.literal('none'),
+    v.strictObject({
+      allow: v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}:[1-9]\d{0,4}$/, 'must have the form host:port'))),
+    }),
+  ],
+  'must be "none" or {allow: ["host:port", …]}',
+);
+
+const priority = v.strictObject({
+  priorityKey: v.optional(wholeNumber(1, 5)),
+  fairnessKey: v.optional(v.pipe(v.string('must be a string'), v.maxBytes(64, 'must be at most 64 bytes'))),
+  fairnessWeight: v.optional(v.pipe(v.number('must be a number'), v.minValue(0.001), v.maxValue(1000))),
+});
+
+const shortText = (bytes: number) => v.pipe(plainText('it'), v.maxBytes(bytes, `must be at most ${bytes} bytes`));
+
+const requestSchema = v.strictObject({
+  agentId: id,
+  taskId: id,
+  prompt,
+  repository: v.optional(repository),
+  branch: v.optional(branch, 'main'),
+  agentType: v.optional(id, 'worker'),
+  model: v.optional(model),
+  testCommand: v.optional(v.pipe(shortText(8192), v.check((value) => value.trim() !== '', 'must not be empty; leave it out to skip the tests'))),
+  testTimeout: v.optional(duration, '10m'),
+  protectedPaths: v.optional(v.pipe(v.array(glob, 'must be a list of globs'), v.maxLength(256, 'must have at most 256 globs')), []),
+  maxRepairs: v.optional(wholeNumber(0, 20), 1),
+  timeout: v.optional(duration, '30m'),
+  queueTimeout: v.optional(duration, '24h'),
+  tokenBudget: v.optional(wholeNumber(1, 1_000_000_000), 50_000),
+  runtime: v.optional(v.picklist(isolations, `must be one of ${isolations.join(', ')}`)),
+  resources: v.optional(resources),
+  network: v.optional(network),
+  env: v.optional(v.record(environmentName, shortText(32_768), 'must be a map of strings'), {}),
+  commitMessage: v.optional(v.pipe(shortText(16_384), v.check((value) => value.trim() !== '', 'must not be empty'))),
+  priority: v.optional(priority),
+  labels: v.optional(v.record(v.pipe(v.string(), v.nonEmpty(), v.maxBytes(128)), shortText(1024), 'must be a map of strings'), {}),
+});
+
+/** What a caller gives: the input of `agentCell`, durations as numbers or strings, defaults left out. */
+export type CellRequest = v.InferInput<typeof requestSchema>;
+
+/** A request that was parsed: durations in milliseconds, defaults filled in. */
+export type ParsedCellRequest = v.InferOutput<typeof requestSchema>;
+
+export type ParsedRequest = { ok: true; request: ParsedCellRequest } | { ok: false; field: string; message: string };
+
+/**
+ * Parses an outside value as a request. The first fault found is reported with the name of its field;
+ * a field that does not exist is a fault.
+ */
+export function parseCellRequest(value: unknown): ParsedRequest {
+  const parsed = v.safeParse(requestSchema, value, { abortEarly: true });
+  if (parsed.success) return { ok: true, request: parsed.output };
+  const [issue] = parsed.issues;
+  const field = v.getDotPath(issue) ?? '';
+  return { ok: false, field, message: sentence(field, issue) };
+}
+
+function sentence(field: string, issue: v.BaseIssue<unknown>): string {
+  if (field === '') return `the request must be an object, not ${issue.received}`;
+  if (issue.type === 'strict_object') {
+    return issue.expected === 'never' ? `${field} is not a field of a request` : `${field} is required`;
+  }
+  return `${field}: ${issue.message}`;
+}

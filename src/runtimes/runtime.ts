@@ -1,0 +1,64 @@
+import type { IsolationName } from '../domain/request.ts';
+
+/** Whether a runtime can be used on this host, and if not why, and what to do about it. */
+export type Probe = { usable: true; notes: string[] } | { usable: false; why: string; try: string };
+
+/** A process to start in a cell. It runs in `directory`, with exactly `env`, its output going to `logFile`. */
+export interface ProcessSpec {
+  cellId: string;
+  command: readonly [string, ...string[]];
+  directory: string;
+  env: Record<string, string>;
+  /** Both output streams are appended here, so that they outlive the worker. */
+  logFile: string;
+}
+
+/** What stands for a started process. It is data, so that any worker process on the host can act on it. */
+export interface RuntimeHandle {
+  version: 1;
+  runtime: IsolationName;
+  cellId: string;
+  pid: number;
+  /** Start time of the process in clock ticks since boot: with the boot id it tells the process from a later one of the same number. */
+  startTime: string;
+  bootId: string;
+}
+
+/** A command that runs where the agent ran, and ends before its caller goes on. */
+export interface Command extends ProcessSpec {
+  /** Names this run; everything that carries it is ended when the command is over. */
+  execId: string;
+  timeoutMs: number;
+}
+
+export interface ExecResult {
+  /** Null when it was ended by a signal or by the timeout. */
+  exitCode: number | null;
+  timedOut: boolean;
+  durationMs: number;
+}
+
+export type RuntimeStatus = { kind: 'running' } | { kind: 'exited'; exitCode: number | null } | { kind: 'gone' };
+
+/**
+ * How a cell's processes are confined.
+ *
+ * Handles are data: there is no registry in memory, and nothing to recover after a restart of the worker.
+ * What a runtime cannot promise it refuses by name (`unsupported`), rather than ignore.
+ */
+export interface CellRuntime {
+  readonly name: IsolationName;
+  /** Request fields that this runtime cannot enforce, each with the reason. */
+  readonly unsupported: Readonly<Partial<Record<'resources' | 'network', string>>>;
+  /** Asked once when the worker starts. */
+  probe(): Promise<Probe>;
+  /** Starts a process that outlives the worker. */
+  start(spec: ProcessSpec, signal: AbortSignal): Promise<RuntimeHandle>;
+  /** Runs a command to its end. Whatever it started is ended before this returns, also when the signal aborts it. */
+  exec(command: Command, signal: AbortSignal): Promise<ExecResult>;
+  inspect(handle: RuntimeHandle): Promise<RuntimeStatus>;
+  /** Ends every process of the cell, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
+  destroy(cellId: string): Promise<number>;
+  /** The ids of the cells that still have processes here, found by their marker and not by a record. */
+  list(): Promise<readonly string[]>;
+}
