@@ -1,0 +1,40 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Duration } from '../src/domain/duration.ts';
+import type { CellState } from '../src/domain/outcome.ts';
+
+/** What `extend` takes: both are added to what the cell has; at least one is given. */
+export interface ExtendInput {
+  /** Tokens on top of the budget so far. */
+  tokens?: number;
+  /** Time on top of the timeout so far. */
+  timeout?: Duration;
+}
+
+/** What `extend` answers: what holds from now on. */
+export interface Extended {
+  tokenBudget: number;
+  /** When the cell will be ended, milliseconds since the epoch. */
+  deadline: number;
+}
+
+export interface PromptInput {
+  /** One more instruction to the running agent. */
+  text: string;
+}
+
+export interface AbortInput {
+  /** Becomes the `reason` of the result. */
+  reason: string;
+}
+
+/** Where the cell stands. Needs a workflow worker, not the host of the cell. */
+export const stateQuery = defineQuery<CellState>('state');
+
+/** Raises the budget or the time; refused once the cell is terminating. */
+export const extendUpdate = defineUpdate<Extended, [ExtendInput]>('extend');
+
+/** Gives the running agent one more instruction; answered when the agent has taken it. */
+export const promptUpdate = defineUpdate<void, [PromptInput]>('prompt');
+
+/** Ends the cell now: revert, tear down, and a result whose status is `reverted`. */
+export const abortSignal = defineSignal<[AbortInput]>('abort');
