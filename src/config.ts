@@ -1,0 +1,267 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
+import * as v from 'valibot';
+import { millisecondsOf } from './domain/duration.ts';
+import { isolations, type IsolationName } from './domain/request.ts';
+import { UserError } from './domain/user-error.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ConfigOptions {
+  /** A file of `NAME=value` lines that the environment overrides; null for none. Default: `.env` in the working directory. */
+  dotenv?: string | null;
+}
+
+/** The settings of one host, parsed. Paths are absolute. */
+export interface Config {
+  /** Names the host's task queue; stable over restarts. */
+  hostId: string;
+  stateDirectory: string;
+  /** The repository of a request that names none. */
+  repository: string | null;
+  /** Paths and URL prefixes that may be worked on; empty when nothing is configured: then nothing may. */
+  repositories: string[];
+  /** Cells at once. */
+  capacity: number;
+  ports: { from: number; to: number };
+  /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
+  runtime: IsolationName | null;
+  opencodeConfig: string | null;
+  /** Port 0 takes any free one. */
+  metricsAddress: { host: string; port: number };
+  logLevel: LogLevel;
+  /** Null for `pretty` on a terminal and `json` elsewhere. */
+  logFormat: 'pretty' | 'json' | null;
+  /** The file of agent types. */
+  templates: string;
+  /** How long the artifacts of an ended cell are kept. */
+  artifactRetentionMs: number;
+  /** The providers' own variables, `*_API_KEY`, to be handed to OpenCode servers. */
+  providerEnvironment: Record<string, string>;
+  /** Temporal's own variables, `TEMPORAL_*`, and where its profiles lie: what `@temporalio/envconfig` reads. */
+  temporal: Record<string, string>;
+}
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export type SettingSource = 'environment' | '.env' | 'default';
+
+/** One setting as a person may read it: secrets are masked. */
+export interface DescribedSetting {
+  name: string;
+  value: string;
+  source: SettingSource;
+}
+
+/**
+ * Reads the settings once. The only reader of the process's environment in the product.
+ *
+ * @throws UserError `InvalidConfiguration`, naming the variable and what is allowed.
+ */
+export function readConfig(env: Environment = process.env, options: ConfigOptions = {}): Config {
+  const { values } = merge(env, options);
+  const get = <Name extends SettingName>(name: Name): Parsed<Name> => parse(name, values);
+  const repository = get('CELLS_REPOSITORY');
+  const repositories = get('CELLS_REPOSITORIES');
+  return {
+    hostId: get('CELLS_HOST_ID'),
+    stateDirectory: get('CELLS_STATE_DIR'),
+    repository,
+    repositories: repositories ?? (repository === null ? [] : [repository]),
+    capacity: get('CELLS_CAPACITY'),
+    ports: get('CELLS_PORTS'),
+    runtime: get('CELLS_RUNTIME'),
+    opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
+    metricsAddress: get('CELLS_METRICS_ADDRESS'),
+    logLevel: get('CELLS_LOG_LEVEL'),
+    logFormat: get('CELLS_LOG_FORMAT'),
+    templates: get('CELLS_AGENTS'),
+    artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
+    providerEnvironment: pick(values, isProviderKey),
+    temporal: pick(values, (name) => name.startsWith('TEMPORAL_') || placesOfProfiles.includes(name)),
+  };
+}
+
+/** Every setting with its source, for `cells doctor`; does not throw on a value that is not allowed. */
+export function describeConfig(env: Environment = process.env, options: ConfigOptions = {}): DescribedSetting[] {
+  const { values, sourceOf } = merge(env, options);
+  const own = settingNames.map((name) => ({
+    name,
+    value: values[name] ?? settings[name].default(values) ?? '(none)',
+    source: sourceOf(name),
+  }));
+  const others = Object.keys(values)
+    .filter((name) => name.startsWith('TEMPORAL_') || isProviderKey(name))
+    .toSorted()
+    .map((name) => ({ name, value: mask(name, values[name] ?? ''), source: sourceOf(name) }));
+  return [...own, ...others];
+}
+
+/** Variables that look like settings of ours and are not: typing mistakes, most likely. */
+export function unknownSettings(env: Environment = process.env, options: ConfigOptions = {}): string[] {
+  const { values } = merge(env, options);
+  return Object.keys(values).filter((name) => name.startsWith('CELLS_') && !Object.hasOwn(settings, name));
+}
+
+const shippedTemplates = fileURLToPath(new URL('../config/agents.yaml', import.meta.url));
+
+const path = v.pipe(
+  v.string(),
+  v.transform((value) => resolve(value)),
+);
+
+const place = v.pipe(
+  v.string(),
+  v.transform((value) => (/^([a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i.test(value) ? value : resolve(value))),
+);
+
+const places = v.pipe(
+  v.string(),
+  v.transform((value) =>
+    value
+      .split(/[,\n]/)
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  ),
+  v.array(place),
+);
+
+const wholeNumber = (least: number, most: number, allowed: string) =>
+  v.pipe(
+    v.string(),
+    v.regex(/^\d+$/, allowed),
+    v.transform(Number),
+    v.minValue(least, allowed),
+    v.maxValue(most, allowed),
+  );
+
+const portsAllowed = 'a range of ports such as 9000-9999, between 1024 and 65535';
+const ports = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,5}-\d{1,5}$/, portsAllowed),
+  v.transform((value) => {
+    const [from = 0, to = 0] = value.split('-').map(Number);
+    return { from, to };
+  }),
+  v.check(({ from, to }) => from >= 1024 && to <= 65_535 && from <= to, portsAllowed),
+);
+
+const addressAllowed = 'host:port, such as 127.0.0.1:9464 or [::1]:9464';
+const address = v.pipe(
+  v.string(),
+  v.regex(/^(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/i, addressAllowed),
+  v.transform((value) => {
+    const colon = value.lastIndexOf(':');
+    return { host: value.slice(0, colon).replaceAll(/[[\]]/g, ''), port: Number(value.slice(colon + 1)) };
+  }),
+  v.check(({ port }) => port <= 65_535, addressAllowed),
+);
+
+const retentionAllowed = 'a duration such as 7d or 12h';
+const retention = v.pipe(
+  v.string(),
+  v.check((value) => millisecondsOf(value) !== null, retentionAllowed),
+  v.transform((value) => millisecondsOf(value) ?? 0),
+);
+
+const idAllowed = '1 to 63 of the characters A-Z a-z 0-9 . _ -, beginning with a letter or digit';
+const none = () => null;
+
+/** How each variable is parsed. The message of a schema is what is allowed; `default` is the text that stands for nothing given. */
+const settings = {
+  CELLS_HOST_ID: {
+    schema: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, idAllowed)),
+    default: hostIdOfMachine,
+  },
+  CELLS_STATE_DIR: { schema: path, default: (env: Environment) => join(stateHome(env), 'agent-cells') },
+  CELLS_REPOSITORY: { schema: v.nullable(place), default: none },
+  CELLS_REPOSITORIES: { schema: v.nullable(places), default: none },
+  CELLS_CAPACITY: { schema: wholeNumber(1, 10_000, 'a whole number from 1 to 10000'), default: () => '50' },
+  CELLS_PORTS: { schema: ports, default: () => '9000-9999' },
+  CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
+  CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
+  CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
+  CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },
+  CELLS_LOG_FORMAT: { schema: v.nullable(v.picklist(['pretty', 'json'], 'pretty or json')), default: none },
+  CELLS_AGENTS: { schema: path, default: () => shippedTemplates },
+  CELLS_ARTIFACT_RETENTION: { schema: retention, default: () => '7d' },
+} as const;
+
+type SettingName = keyof typeof settings;
+type Parsed<Name extends SettingName> = v.InferOutput<(typeof settings)[Name]['schema']>;
+
+// `Object.keys` of a constant object answers exactly its keys.
+const settingNames = Object.keys(settings) as SettingName[];
+
+function parse<Name extends SettingName>(name: Name, values: Environment): Parsed<Name> {
+  const setting = settings[name];
+  const given = values[name];
+  const parsed = v.safeParse(setting.schema, given ?? setting.default(values));
+  // The schema is the one that `Parsed` was taken from; the compiler does not follow it through the table.
+  if (parsed.success) return parsed.output as Parsed<Name>;
+  throw new UserError(
+    'InvalidConfiguration',
+    `${name}=${given} is not allowed: it must be ${parsed.issues[0].message}`,
+    {
+      try: `set ${name} to an allowed value, or unset it; \`cells doctor\` prints every setting with its source`,
+    },
+  );
+}
+
+interface Merged {
+  values: Environment;
+  sourceOf(name: string): SettingSource;
+}
+
+/** An empty variable is one that is not set: compose files and unit files cannot unset one. */
+function merge(env: Environment, { dotenv = '.env' }: ConfigOptions): Merged {
+  const given = withoutEmpty(env);
+  const file = withoutEmpty(dotenv === null ? {} : readDotenv(dotenv));
+  return {
+    values: { ...file, ...given },
+    sourceOf: (name) => (name in given ? 'environment' : name in file ? '.env' : 'default'),
+  };
+}
+
+function readDotenv(file: string): Environment {
+  if (!existsSync(file)) return {};
+  try {
+    return parseEnv(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new UserError('InvalidConfiguration', `cannot read ${resolve(file)}`, {
+      try: 'make it readable, or remove it',
+      cause,
+    });
+  }
+}
+
+const withoutEmpty = (env: Environment): Record<string, string> => pick(env, (name) => env[name]?.trim() !== '');
+
+function pick(env: Environment, wanted: (name: string) => boolean): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value !== undefined && wanted(name) ? [[name, value]] : [])),
+  );
+}
+
+/** Variables by which `@temporalio/envconfig` finds the file of profiles. */
+const placesOfProfiles = ['HOME', 'XDG_CONFIG_HOME', 'APPDATA', 'USERPROFILE'];
+
+const isProviderKey = (name: string): boolean => /^[A-Z0-9_]+_API_KEY$/.test(name) && !/^(TEMPORAL|CELLS)_/.test(name);
+
+const mask = (name: string, value: string): string =>
+  /KEY|TOKEN|SECRET|PASSW|AUTH|GRPC_META|DATA$/.test(name) ? `(secret, ${value.length} characters)` : value;
+
+const stateHome = (env: Environment): string => env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
+
+/** The machine's name, in the characters that a task queue and a path may hold. */
+function hostIdOfMachine(): string {
+  const name = hostname()
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 63);
+  return name === '' ? 'host' : name;
+}
