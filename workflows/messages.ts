@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Duration } from '../src/domain/duration.ts';
-import type { CellState } from '../src/domain/outcome.ts';
+import type { CellState, TokenUsage } from '../src/domain/outcome.ts';
 
 /** What `extend` takes: both are added to what the cell has; at least one is given. */
 export interface ExtendInput {
@@ -38,3 +38,13 @@ export const promptUpdate = defineUpdate<void, [PromptInput]>('prompt');
 
 /** Ends the cell now: revert, tear down, and a result whose status is `reverted`. */
 export const abortSignal = defineSignal<[AbortInput]>('abort');
+
+/** What the host reports while an agent works, in small numbers; not for outsiders. */
+export interface ProgressInput {
+  tokens: TokenUsage;
+  /** Milliseconds since the epoch. */
+  lastActivity: number;
+}
+
+/** From the host to the workflow: tokens so far. Sent seldom, for each one is history. */
+export const progressSignal = defineSignal<[ProgressInput]>('cellProgress');

@@ -9,7 +9,8 @@ export interface FailureMeaning {
 export const failures = {
   InvalidCellRequest: {
     retryable: false,
-    means: 'the request names a field that does not exist, leaves out a required one, or has a value that is not allowed',
+    means:
+      'the request names a field that does not exist, leaves out a required one, or has a value that is not allowed',
     try: 'correct the field that the message names',
   },
   RepositoryError: {
@@ -29,7 +30,8 @@ export const failures = {
   },
   ModelUnavailable: {
     retryable: true,
-    means: 'the provider of the model refused or failed every request: credentials, rate limit, an unknown model, or an outage',
+    means:
+      'the provider of the model refused or failed every request: credentials, rate limit, an unknown model, or an outage',
     try: 'check the model name and the credentials of the provider, then start the cell again',
   },
   TokenBudgetExceeded: {

@@ -8,7 +8,8 @@ export const claimTaskQueue = 'agent-cells-claim';
 export const hostTaskQueue = (hostId: string): string => `agent-cells@${hostId}`;
 
 /** The workflow id that the client and the command give: starting the same agent twice is refused by Temporal. */
-export const workflowIdOf = (cell: { taskId: string; agentId: string }): string => `cell/${cell.taskId}/${cell.agentId}`;
+export const workflowIdOf = (cell: { taskId: string; agentId: string }): string =>
+  `cell/${cell.taskId}/${cell.agentId}`;
 
 /** The branch of a cell's work in the caller's repository, without `refs/heads/`. */
 export const branchOf = (cell: { taskId: string; agentId: string }): string => `cells/${cell.taskId}/${cell.agentId}`;

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { millisecondsOf } from './duration.ts';
+import { faultOf } from './fault.ts';
 
 export const isolations = ['process', 'bubblewrap', 'docker'] as const;
 
@@ -12,7 +13,10 @@ const maximumDuration = 30 * 24 * 60 * 60 * 1000;
 /** An id becomes part of a ref and of a path. */
 const id = v.pipe(
   v.string('must be a string'),
-  v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be 1 to 63 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit'),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'must be 1 to 63 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit',
+  ),
   v.check((value) => !value.includes('..'), 'must not contain ".."'),
   v.check((value) => !value.endsWith('.') && !value.endsWith('.lock'), 'must not end in "." or ".lock"'),
 );
@@ -24,7 +28,8 @@ const plainText = (name: string) =>
     v.check((value) => !value.includes('\0'), `${name} must not contain a NUL character`),
   );
 
-const prompt = v.pipe(
+/** The text of an instruction to an agent. */
+export const promptText = v.pipe(
   plainText('it'),
   v.check((value) => value.trim() !== '', 'must not be empty'),
   v.maxBytes(maximumPromptBytes, 'must be at most 256 KiB of UTF-8'),
@@ -34,27 +39,44 @@ const prompt = v.pipe(
 const branch = v.pipe(
   v.string('must be a string'),
   v.regex(/^[^-]/, 'must not be empty or begin with "-"'),
-  v.check((value) => !/[\p{C}\p{Z}~^:?*[\\]/u.test(value), 'must not contain spaces, control or invisible characters, or any of ~ ^ : ? * [ \\'),
-  v.check((value) => !value.includes('..') && !value.includes('@{') && !value.includes('//'), 'must not contain "..", "@{" or "//"'),
-  v.check((value) => !/(^|\/)\.|\.lock(\/|$)|[./]$|^\/|^@$/.test(value), 'must not have a part that begins with "." or ends in ".lock", nor end in "." or "/"'),
+  v.check(
+    (value) => !/[\p{C}\p{Z}~^:?*[\\]/u.test(value),
+    'must not contain spaces, control or invisible characters, or any of ~ ^ : ? * [ \\',
+  ),
+  v.check(
+    (value) => !value.includes('..') && !value.includes('@{') && !value.includes('//'),
+    'must not contain "..", "@{" or "//"',
+  ),
+  v.check(
+    (value) => !/(^|\/)\.|\.lock(\/|$)|[./]$|^\/|^@$/.test(value),
+    'must not have a part that begins with "." or ends in ".lock", nor end in "." or "/"',
+  ),
   v.maxBytes(200, 'must be at most 200 bytes'),
 );
 
 const repository = v.pipe(
   plainText('it'),
-  v.check((value) => /^(\/|[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i.test(value), 'must be an absolute path or a URL that git can clone'),
+  v.check(
+    (value) => /^(\/|[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i.test(value),
+    'must be an absolute path or a URL that git can clone',
+  ),
   v.check((value) => !/[\p{C}]/u.test(value), 'must not contain control characters'),
   v.maxBytes(4096, 'must be at most 4096 bytes'),
 );
 
-const duration = v.pipe(
+/** A duration of at most 30 days, parsed to milliseconds. */
+export const durationField = v.pipe(
   v.union([v.number(), v.string()], 'must be a number of milliseconds or a string such as "90s"'),
-  v.check((value) => millisecondsOf(value) !== null, 'must be a positive duration: a number of milliseconds or a string such as "90s" or "30m"'),
+  v.check(
+    (value) => millisecondsOf(value) !== null,
+    'must be a positive duration: a number of milliseconds or a string such as "90s" or "30m"',
+  ),
   v.check((value) => (millisecondsOf(value) ?? 0) <= maximumDuration, 'must be at most 30 days'),
   v.transform((value) => millisecondsOf(value) ?? 0),
 );
 
-const wholeNumber = (least: number, most: number) =>
+/** A whole number between two bounds, both included. */
+export const wholeNumber = (least: number, most: number) =>
   v.pipe(
     v.number('must be a number'),
     v.integer('must be a whole number'),
@@ -62,17 +84,24 @@ const wholeNumber = (least: number, most: number) =>
     v.maxValue(most, `must be at most ${most}`),
   );
 
-const model = v.pipe(v.string('must be a string'), v.regex(/^[\w.-]+\/[\w.:@/+-]+$/, 'must have the form provider/model'));
+const model = v.pipe(
+  v.string('must be a string'),
+  v.regex(/^[\w.-]+\/[\w.:@/+-]+$/, 'must have the form provider/model'),
+);
 
 /** A glob relative to the worktree. */
 const glob = v.pipe(
   plainText('it'),
-  v.check((value) => value !== '' && !value.startsWith('/') && !value.split('/').includes('..'), 'must be a glob relative to the worktree, without ".."'),
+  v.check(
+    (value) => value !== '' && !value.startsWith('/') && !value.split('/').includes('..'),
+    'must be a glob relative to the worktree, without ".."',
+  ),
   v.maxBytes(1024, 'must be at most 1024 bytes'),
 );
 
 const credential = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH/i;
-const reserved = /^(PATH|HOME|TMPDIR|SHELL|BASH_ENV|ENV|IFS|NODE_OPTIONS|(LD|DYLD|GIT|XDG|OPENCODE|BUN|TEMPORAL|CELLS|AGENT_CELLS)_.*)$/;
+const reserved =
+  /^(PATH|HOME|TMPDIR|SHELL|BASH_ENV|ENV|IFS|NODE_OPTIONS|(LD|DYLD|GIT|XDG|OPENCODE|BUN|TEMPORAL|CELLS|AGENT_CELLS)_.*)$/;
 
 const environmentName = v.pipe(
   v.string(),
@@ -82,8 +111,15 @@ const environmentName = v.pipe(
 );
 
 const resources = v.strictObject({
-  memory: v.optional(v.pipe(v.string('must be a string'), v.regex(/^[1-9]\d*[bkmg]?$/i, 'must be a size such as "768m"'))),
-  cpus: v.optional(v.pipe(v.number('must be a number'), v.check((value) => value > 0 && value <= 1024, 'must be more than 0'))),
+  memory: v.optional(
+    v.pipe(v.string('must be a string'), v.regex(/^[1-9]\d*[bkmg]?$/i, 'must be a size such as "768m"')),
+  ),
+  cpus: v.optional(
+    v.pipe(
+      v.number('must be a number'),
+      v.check((value) => value > 0 && value <= 1024, 'must be more than 0'),
+    ),
+  ),
   pids: v.optional(wholeNumber(1, 4_194_304)),
 });
 
@@ -91,7 +127,9 @@ const network = v.union(
   [
     v.literal('none'),
     v.strictObject({
-      allow: v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}:[1-9]\d{0,4}$/, 'must have the form host:port'))),
+      allow: v.array(
+        v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}:[1-9]\d{0,4}$/, 'must have the form host:port')),
+      ),
     }),
   ],
   'must be "none" or {allow: ["host:port", …]}',
@@ -108,25 +146,41 @@ const shortText = (bytes: number) => v.pipe(plainText('it'), v.maxBytes(bytes, `
 const requestSchema = v.strictObject({
   agentId: id,
   taskId: id,
-  prompt,
+  prompt: promptText,
   repository: v.optional(repository),
   branch: v.optional(branch, 'main'),
   agentType: v.optional(id, 'worker'),
   model: v.optional(model),
-  testCommand: v.optional(v.pipe(shortText(8192), v.check((value) => value.trim() !== '', 'must not be empty; leave it out to skip the tests'))),
-  testTimeout: v.optional(duration, '10m'),
-  protectedPaths: v.optional(v.pipe(v.array(glob, 'must be a list of globs'), v.maxLength(256, 'must have at most 256 globs')), []),
+  testCommand: v.optional(
+    v.pipe(
+      shortText(8192),
+      v.check((value) => value.trim() !== '', 'must not be empty; leave it out to skip the tests'),
+    ),
+  ),
+  testTimeout: v.optional(durationField, '10m'),
+  protectedPaths: v.optional(
+    v.pipe(v.array(glob, 'must be a list of globs'), v.maxLength(256, 'must have at most 256 globs')),
+    [],
+  ),
   maxRepairs: v.optional(wholeNumber(0, 20), 1),
-  timeout: v.optional(duration, '30m'),
-  queueTimeout: v.optional(duration, '24h'),
+  timeout: v.optional(durationField, '30m'),
+  queueTimeout: v.optional(durationField, '24h'),
   tokenBudget: v.optional(wholeNumber(1, 1_000_000_000), 50_000),
   runtime: v.optional(v.picklist(isolations, `must be one of ${isolations.join(', ')}`)),
   resources: v.optional(resources),
   network: v.optional(network),
   env: v.optional(v.record(environmentName, shortText(32_768), 'must be a map of strings'), {}),
-  commitMessage: v.optional(v.pipe(shortText(16_384), v.check((value) => value.trim() !== '', 'must not be empty'))),
+  commitMessage: v.optional(
+    v.pipe(
+      shortText(16_384),
+      v.check((value) => value.trim() !== '', 'must not be empty'),
+    ),
+  ),
   priority: v.optional(priority),
-  labels: v.optional(v.record(v.pipe(v.string(), v.nonEmpty(), v.maxBytes(128)), shortText(1024), 'must be a map of strings'), {}),
+  labels: v.optional(
+    v.record(v.pipe(v.string(), v.nonEmpty(), v.maxBytes(128)), shortText(1024), 'must be a map of strings'),
+    {},
+  ),
 });
 
 /** What a caller gives: the input of `agentCell`, durations as numbers or strings, defaults left out. */
@@ -143,16 +197,5 @@ export type ParsedRequest = { ok: true; request: ParsedCellRequest } | { ok: fal
  */
 export function parseCellRequest(value: unknown): ParsedRequest {
   const parsed = v.safeParse(requestSchema, value, { abortEarly: true });
-  if (parsed.success) return { ok: true, request: parsed.output };
-  const [issue] = parsed.issues;
-  const field = v.getDotPath(issue) ?? '';
-  return { ok: false, field, message: sentence(field, issue) };
-}
-
-function sentence(field: string, issue: v.BaseIssue<unknown>): string {
-  if (field === '') return `the request must be an object, not ${issue.received}`;
-  if (issue.type === 'strict_object') {
-    return issue.expected === 'never' ? `${field} is not a field of a request` : `${field} is required`;
-  }
-  return `${field}: ${issue.message}`;
+  return parsed.success ? { ok: true, request: parsed.output } : { ok: false, ...faultOf(parsed.issues[0], 'request') };
 }

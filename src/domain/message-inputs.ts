@@ -1,0 +1,35 @@
+import * as v from 'valibot';
+import { faultOf } from './fault.ts';
+import { durationField, promptText, wholeNumber } from './request.ts';
+
+const extendSchema = v.pipe(
+  v.strictObject({
+    tokens: v.optional(wholeNumber(1, 1_000_000_000)),
+    timeout: v.optional(durationField),
+  }),
+  v.check((value) => value.tokens !== undefined || value.timeout !== undefined, 'give tokens, timeout, or both'),
+);
+
+const promptSchema = v.strictObject({ text: promptText });
+
+const abortSchema = v.strictObject({
+  reason: v.pipe(v.string('must be a string'), v.maxBytes(4096, 'must be at most 4096 bytes')),
+});
+
+/** Parses the input of the update `extend`; throws an Error whose message names the field. */
+export const parseExtend = (value: unknown) => parse(extendSchema, value, 'extend update');
+
+/** Parses the input of the update `prompt`; throws an Error whose message names the field. */
+export const parsePrompt = (value: unknown) => parse(promptSchema, value, 'prompt update');
+
+/** The reason of the signal `abort`. A signal cannot be refused, so anything else is an abort without a reason. */
+export function abortReasonOf(value: unknown): string {
+  const parsed = v.safeParse(abortSchema, value);
+  return parsed.success && parsed.output.reason.trim() !== '' ? parsed.output.reason : 'aborted by an operator';
+}
+
+function parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown, of: string): v.InferOutput<Schema> {
+  const parsed = v.safeParse(schema, value, { abortEarly: true });
+  if (parsed.success) return parsed.output;
+  throw new TypeError(faultOf(parsed.issues[0], of).message);
+}

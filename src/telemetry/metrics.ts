@@ -1,0 +1,78 @@
+/** One metric: its Prometheus name, its unit, and what it says. */
+export interface Metric {
+  name: string;
+  kind: 'gauge' | 'counter' | 'histogram';
+  unit: string;
+  labels: readonly string[];
+  description: string;
+}
+
+/** Every metric of agent-cells. The SDK's own `temporal_*` metrics stand beside them. */
+export const metrics = {
+  active: metric('cells_active', 'gauge', '', ['host', 'runtime'], 'Cells that live on the host'),
+  capacity: metric('cells_capacity', 'gauge', '', ['host'], 'Cells that may live on the host at once'),
+  spawnDuration: metric(
+    'cells_spawn_duration_seconds',
+    'histogram',
+    's',
+    ['runtime', 'status'],
+    'From the claim to a healthy cell',
+  ),
+  executionDuration: metric(
+    'cells_execution_duration_seconds',
+    'histogram',
+    's',
+    ['runtime', 'status'],
+    'Time of the agent, all rounds',
+  ),
+  testDuration: metric(
+    'cells_test_duration_seconds',
+    'histogram',
+    's',
+    ['runtime', 'status'],
+    'Time of the test command, all rounds',
+  ),
+  teardownDuration: metric(
+    'cells_teardown_duration_seconds',
+    'histogram',
+    's',
+    ['runtime', 'status'],
+    'Time of the teardown',
+  ),
+  totalDuration: metric(
+    'cells_total_duration_seconds',
+    'histogram',
+    's',
+    ['runtime', 'status'],
+    'From the start of the workflow to the end of the teardown',
+  ),
+  completed: metric(
+    'cells_completed_total',
+    'counter',
+    '',
+    ['status'],
+    'Cells that reached a verdict or were cancelled',
+  ),
+  failed: metric('cells_failed_total', 'counter', '', ['type'], 'Cells that reached no verdict'),
+  respawned: metric('cells_respawned_total', 'counter', '', ['reason'], 'Cells that were made anew'),
+  reaped: metric(
+    'cells_reaped_total',
+    'counter',
+    '',
+    ['resource'],
+    'What the reaper released because nobody owned it any more',
+  ),
+  tokens: metric('cells_tokens_total', 'counter', '', ['kind', 'model'], 'Tokens that agents used'),
+  memory: metric('cells_memory_bytes', 'gauge', 'By', ['host'], 'Memory of all processes of all cells of the host'),
+  portsInUse: metric('cells_ports_in_use', 'gauge', '', ['host'], 'Ports of the range that cells hold'),
+} as const satisfies Record<string, Metric>;
+
+function metric(
+  name: string,
+  kind: Metric['kind'],
+  unit: string,
+  labels: readonly string[],
+  description: string,
+): Metric {
+  return { name, kind, unit, labels, description };
+}

@@ -1,0 +1,90 @@
+import type { Priority } from '@temporalio/common';
+import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { ClaimActivities, HostActivities } from '../activities/contract.ts';
+import { type FailureType, failures } from '../src/domain/failures.ts';
+import { claimTaskQueue } from '../src/domain/names.ts';
+
+const seconds = 1000;
+const minutes = 60 * seconds;
+
+/** Failures that no second attempt of the same step can mend. */
+const final = Object.keys(failures).filter((type) => type !== ('SpawnFailed' satisfies FailureType));
+
+/**
+ * What every step shares. The cancellation type is explicit, for the SDK's default tears down under a live agent.
+ * A worker's shutdown uses up an attempt, hence at least three.
+ */
+const common = {
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: {
+    initialInterval: 1 * seconds,
+    backoffCoefficient: 2,
+    maximumInterval: 15 * seconds,
+    maximumAttempts: 5,
+    nonRetryableErrorTypes: final,
+  },
+} as const satisfies ActivityOptions;
+
+/** How long a step may wait for its host: longer than the restart of a worker. After it the host counts as lost. */
+const hostAnswers = 2 * minutes;
+
+/** An agent may be told to work for days: the workflow's own deadline ends it, and heartbeats tell a dead worker. */
+const unbounded = 31 * 24 * 60 * minutes;
+
+const host = { ...common, scheduleToStartTimeout: hostAnswers } satisfies ActivityOptions;
+
+const steps = {
+  spawn: { ...host, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
+  execute: { ...host, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  test: { ...host, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  commit: { ...host, startToCloseTimeout: 5 * minutes, heartbeatTimeout: 20 * seconds },
+  teardown: {
+    ...host,
+    startToCloseTimeout: 2 * minutes,
+    scheduleToCloseTimeout: 10 * minutes,
+    heartbeatTimeout: 20 * seconds,
+  },
+  message: { ...host, startToCloseTimeout: 1 * minutes, retry: { ...common.retry, maximumAttempts: 3 } },
+} as const satisfies Record<string, ActivityOptions>;
+
+/** The claim: waits in Temporal's queue until a host has room, for `queueTimeout` milliseconds. */
+export function anyHost(queueTimeout: number, priority: Priority | undefined): ActivityInterfaceFor<ClaimActivities> {
+  return proxyActivities<ClaimActivities>({
+    ...common,
+    taskQueue: claimTaskQueue,
+    scheduleToStartTimeout: queueTimeout,
+    startToCloseTimeout: 30 * seconds,
+    ...(priority ? { priority } : {}),
+    summary: 'queue: wait for a host with room',
+  });
+}
+
+/** The steps of one host, each with the timeouts of its row and a summary that a person can read. */
+export function onHost(taskQueue: string) {
+  const at = (step: keyof typeof steps, summary: string) =>
+    proxyActivities<HostActivities>({ ...steps[step], taskQueue, summary: oneLine(summary) });
+  return {
+    spawn: (input: Parameters<HostActivities['spawnCell']>[0]) =>
+      at('spawn', `spawn: ${input.request.agentType} on ${input.request.branch}`).spawnCell(input),
+    execute: (input: Parameters<HostActivities['executePrompt']>[0]) =>
+      at('execute', input.round === 0 ? 'execute: the prompt' : `repair: round ${input.round}`).executePrompt(input),
+    test: (input: Parameters<HostActivities['runTests']>[0]) => at('test', `test: ${input.command}`).runTests(input),
+    commit: (input: Parameters<HostActivities['commitWork']>[0]) =>
+      at('commit', 'commit: the tested tree').commitWork(input),
+    revert: (input: Parameters<HostActivities['revertWork']>[0]) =>
+      at('commit', `revert: ${input.reason}`).revertWork(input),
+    teardown: (input: Parameters<HostActivities['teardownCell']>[0]) =>
+      at('teardown', 'teardown: end the server, remove the worktree').teardownCell(input),
+    prompt: (input: Parameters<HostActivities['promptAgent']>[0]) =>
+      at('message', 'prompt: one more instruction').promptAgent(input),
+    extend: (input: Parameters<HostActivities['extendBudget']>[0]) =>
+      at('message', `extend: budget ${input.tokenBudget} tokens`).extendBudget(input),
+  };
+}
+
+/** The Web UI cuts a summary at 120 characters. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').slice(0, 120).toWellFormed();
+}
+
+export type HostSteps = ReturnType<typeof onHost>;

@@ -1,0 +1,157 @@
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { AgentUsage, ClaimedCell, SpawnedCell } from '../activities/contract.ts';
+import { type Lifecycle, type Step, type Transition, mayFollow } from '../src/domain/lifecycle.ts';
+import { branchOf } from '../src/domain/names.ts';
+import {
+  type CellMetrics,
+  type CellState,
+  type TestSummary,
+  type TokenUsage,
+  noTests,
+  noTokens,
+} from '../src/domain/outcome.ts';
+import type { ParsedCellRequest } from '../src/domain/request.ts';
+import { searchAttributes } from '../src/domain/search-attributes.ts';
+import { detailsOf } from './details.ts';
+
+/** Enough for every transition of a cell with the most repairs that a request may ask for. */
+const historyLimit = 100;
+
+/** What is known of a cell while it lives; the one place that the query, the details and the result are made from. */
+export interface CellRecord {
+  readonly request: ParsedCellRequest;
+  lifecycle: Lifecycle;
+  step: Step;
+  since: number;
+  readonly history: Transition[];
+  readonly durations: Omit<CellMetrics, 'totalMs'>;
+  readonly startedAt: number;
+  claimed: ClaimedCell | null;
+  spawned: SpawnedCell | null;
+  tokens: TokenUsage;
+  tokenBudget: number;
+  cost: number | null;
+  summary: string;
+  lastActivity: number | null;
+  tests: TestSummary;
+  protectedPathsTouched: string[];
+}
+
+/** Opens the record of a cell that waits in the queue. */
+export function openRecord(request: ParsedCellRequest): CellRecord {
+  const now = Date.now();
+  const record: CellRecord = {
+    request,
+    lifecycle: 'created',
+    step: 'queue',
+    since: now,
+    history: [{ lifecycle: 'created', step: 'queue', at: now }],
+    durations: { queueMs: 0, spawnMs: 0, executionMs: 0, testMs: 0, commitMs: 0, teardownMs: 0 },
+    startedAt: now,
+    claimed: null,
+    spawned: null,
+    tokens: noTokens,
+    tokenBudget: request.tokenBudget,
+    cost: null,
+    summary: '',
+    lastActivity: null,
+    tests: noTests,
+    protectedPathsTouched: [],
+  };
+  upsertSearchAttributes([
+    { key: searchAttributes.agentId, value: request.agentId },
+    { key: searchAttributes.taskId, value: request.taskId },
+    { key: searchAttributes.agentType, value: request.agentType },
+    { key: searchAttributes.lifecycle, value: record.lifecycle },
+    { key: searchAttributes.step, value: record.step },
+    ...(request.repository ? [{ key: searchAttributes.repository, value: request.repository }] : []),
+  ]);
+  show(record);
+  return record;
+}
+
+/**
+ * Goes to another lifecycle and step. The time since the last change is counted to the step that ends,
+ * so that the durations of a cell add up to its whole time.
+ */
+export function enter(record: CellRecord, lifecycle: Lifecycle, step: Step): void {
+  if (!mayFollow(record.lifecycle, lifecycle))
+    throw new TypeError(`a cell cannot go from ${record.lifecycle} to ${lifecycle}`);
+  closeStep(record);
+  record.lifecycle = lifecycle;
+  record.step = step;
+  if (record.history.length < historyLimit) record.history.push({ lifecycle, step, at: record.since });
+  show(record);
+}
+
+/** Publishes where the cell stands to Temporal's visibility: one history event, so only when a step begins. */
+export function publish(record: CellRecord, status?: string): void {
+  upsertSearchAttributes([
+    { key: searchAttributes.lifecycle, value: record.lifecycle },
+    { key: searchAttributes.step, value: record.step },
+    { key: searchAttributes.tokens, value: record.tokens.total },
+    ...(record.claimed ? [{ key: searchAttributes.host, value: record.claimed.host }] : []),
+    ...(status ? [{ key: searchAttributes.status, value: status }] : []),
+  ]);
+}
+
+/** Takes over what the host reports of the agent. A report that is older than what is known changes nothing. */
+export function recordUsage(
+  record: CellRecord,
+  usage: Pick<AgentUsage, 'tokens' | 'lastActivity'> & Partial<AgentUsage>,
+): void {
+  if (usage.tokens.total >= record.tokens.total) record.tokens = usage.tokens;
+  if (usage.lastActivity !== null) record.lastActivity = Math.max(usage.lastActivity, record.lastActivity ?? 0);
+  if (usage.cost !== undefined) record.cost = usage.cost;
+  if (usage.summary !== undefined && usage.summary !== '') record.summary = usage.summary;
+  show(record);
+}
+
+/** What the query `state` answers. */
+export function stateOf(record: CellRecord): CellState {
+  return {
+    lifecycle: record.lifecycle,
+    step: record.step,
+    since: record.since,
+    attempt: 1,
+    cell: {
+      cellId: record.claimed?.cellId ?? null,
+      host: record.claimed?.host ?? null,
+      runtime: record.claimed?.runtime ?? null,
+      port: record.spawned?.port ?? null,
+      worktree: record.spawned?.worktree ?? null,
+      branch: branchOf(record.request),
+    },
+    tokens: record.tokens,
+    tokenBudget: record.tokenBudget,
+    lastActivity: record.lastActivity,
+    tests: record.tests,
+    history: record.history,
+  };
+}
+
+/** Durations by part of life, in milliseconds, and their sum. */
+export function metricsOf(record: CellRecord): CellMetrics {
+  return { ...record.durations, totalMs: record.since - record.startedAt };
+}
+
+const durationOf = {
+  queue: 'queueMs',
+  spawn: 'spawnMs',
+  execute: 'executionMs',
+  repair: 'executionMs',
+  test: 'testMs',
+  commit: 'commitMs',
+  revert: 'commitMs',
+  teardown: 'teardownMs',
+} as const satisfies Record<Step, keyof CellMetrics>;
+
+function closeStep(record: CellRecord): void {
+  const now = Date.now();
+  record.durations[durationOf[record.step]] += now - record.since;
+  record.since = now;
+}
+
+function show(record: CellRecord): void {
+  setCurrentDetails(detailsOf(stateOf(record)));
+}

@@ -1,0 +1,19 @@
+import type { CellState } from '../src/domain/outcome.ts';
+
+/** The current details of the workflow in the Web UI: the state of the cell as a short Markdown table. */
+export function detailsOf(state: CellState): string {
+  const rows: [string, string][] = [
+    ['Lifecycle', state.lifecycle],
+    ['Step', state.step],
+    ['Since', new Date(state.since).toISOString()],
+    ['Cell', state.cell.cellId ?? 'waits for a host'],
+    ['Host', state.cell.host ?? '–'],
+    ['Runtime', state.cell.runtime ?? '–'],
+    ['Port', state.cell.port === null ? '–' : String(state.cell.port)],
+    ['Branch', state.cell.branch],
+    ['Tokens', `${state.tokens.total} of ${state.tokenBudget}`],
+    ['Tests', state.tests.rounds === 0 ? state.tests.outcome : `${state.tests.outcome}, ${state.tests.rounds} runs`],
+    ['Last activity', state.lastActivity === null ? '–' : new Date(state.lastActivity).toISOString()],
+  ];
+  return ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+}

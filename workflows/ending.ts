@@ -1,0 +1,61 @@
+import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
+import { type FailureType, isFailureType } from '../src/domain/failures.ts';
+import type { Step } from '../src/domain/lifecycle.ts';
+import type { CellStatus } from '../src/domain/outcome.ts';
+import type { StopReason } from './stop.ts';
+
+/** How a cell ends: with a verdict, without one, or because its caller cancelled it. */
+export type Ending =
+  | { kind: 'verdict'; status: CellStatus; reason: string }
+  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error }
+  | { kind: 'cancelled'; error: Error };
+
+/** Puts what cut a cell's work short into one of the known endings. */
+export function endingOf(error: unknown, stopped: StopReason | null, step: Step): Ending {
+  if (stopped?.kind === 'abort') return { kind: 'verdict', status: 'reverted', reason: stopped.reason };
+  if (stopped?.kind === 'timeout') {
+    return {
+      kind: 'failure',
+      type: 'CellTimedOut',
+      reason: `the cell reached its timeout during ${step}`,
+      ...causeOf(error),
+    };
+  }
+  if (isCancellation(error)) return { kind: 'cancelled', error: asError(error) };
+  const root = error instanceof ActivityFailure ? (error.cause ?? error) : error;
+  if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
+  if (root instanceof ApplicationFailure && isFailureType(root.type)) {
+    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error) };
+  }
+  return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
+}
+
+/** What it means when a step fails in a way that no activity has a name for. */
+const failureOfStep = {
+  queue: 'SpawnFailed',
+  spawn: 'SpawnFailed',
+  execute: 'AgentFailed',
+  repair: 'AgentFailed',
+  test: 'CellLost',
+  commit: 'CommitFailed',
+  revert: 'CommitFailed',
+  teardown: 'CellLost',
+} as const satisfies Record<Step, FailureType>;
+
+/** The retry state differs between server versions: only the type of the timeout says what happened. */
+function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failure' } {
+  if (step === 'queue')
+    return { kind: 'failure', type: 'QueueTimedOut', reason: 'no host had room for the cell within queueTimeout' };
+  if (timeout.timeoutType === 'SCHEDULE_TO_START') {
+    return { kind: 'failure', type: 'CellLost', reason: `the host of the cell no longer answers (${step})` };
+  }
+  return { kind: 'failure', type: failureOfStep[step], reason: `${step} did not end in time (${timeout.timeoutType})` };
+}
+
+function causeOf(error: unknown): { cause?: Error } {
+  return error instanceof Error ? { cause: error } : {};
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

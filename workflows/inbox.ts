@@ -1,0 +1,130 @@
+import { ApplicationFailure, currentUpdateInfo, log, setHandler } from '@temporalio/workflow';
+import { abortReasonOf, parseExtend, parsePrompt } from '../src/domain/message-inputs.ts';
+import type { HostSteps } from './activity-proxies.ts';
+import { type CellRecord, recordUsage, stateOf } from './cell-record.ts';
+import {
+  type ExtendInput,
+  type Extended,
+  type PromptInput,
+  abortSignal,
+  extendUpdate,
+  progressSignal,
+  promptUpdate,
+  stateQuery,
+} from './messages.ts';
+import type { Stoppable } from './stop.ts';
+
+/** What outsiders say to a running cell. */
+export interface Inbox {
+  /** From now on instructions go to the agent on this host; answers how many it has taken so far. */
+  open(host: HostSteps): number;
+  /** From now on instructions are refused: no agent is at work. */
+  shut(): void;
+  /** From now on everything but queries is refused: the cell is terminating. */
+  close(): void;
+  /** Instructions that are on their way to the agent. */
+  pending(): number;
+  /** Instructions that the agent has taken. */
+  taken(): number;
+  note(text: string): void;
+}
+
+/** Sets the handlers of all messages; called before the first wait of the workflow. */
+export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
+  let agent: HostSteps | null = null;
+  let closed = false;
+  let pending = 0;
+  let taken = 0;
+
+  const refuseWhenClosed = () => {
+    if (closed || record.lifecycle === 'terminating' || record.lifecycle === 'terminated')
+      throw refused('the cell is terminating');
+  };
+
+  setHandler(stateQuery, () => stateOf(record), { description: 'Where the cell stands' });
+
+  setHandler(abortSignal, (input: unknown) => stoppable.stop({ kind: 'abort', reason: abortReasonOf(input) }), {
+    description: 'Ends the cell now: revert, tear down, and a result whose status is reverted',
+  });
+
+  setHandler(progressSignal, ({ tokens, lastActivity }) => recordUsage(record, { tokens, lastActivity }), {
+    description: 'From the host of the cell; not for outsiders',
+  });
+
+  setHandler(
+    extendUpdate,
+    async (input: ExtendInput): Promise<Extended> => {
+      const { tokens, timeout } = parseExtend(input);
+      if (timeout !== undefined) extendTime(record, stoppable, timeout);
+      if (tokens !== undefined) {
+        record.tokenBudget += tokens;
+        if (agent && record.claimed)
+          await agent.extend({ cellId: record.claimed.cellId, tokenBudget: record.tokenBudget });
+      }
+      return { tokenBudget: record.tokenBudget, deadline: stoppable.deadline ?? Date.now() + record.request.timeout };
+    },
+    {
+      description: 'Raises the token budget or the time of the cell',
+      validator: (input: unknown) => {
+        refuseWhenClosed();
+        validate(() => parseExtend(input));
+      },
+    },
+  );
+
+  setHandler(
+    promptUpdate,
+    async (input: PromptInput): Promise<void> => {
+      const { text } = parsePrompt(input);
+      const updateId = currentUpdateInfo()?.id;
+      if (agent === null || record.claimed === null || updateId === undefined)
+        throw refused('no agent is at work just now');
+      pending += 1;
+      try {
+        await agent.prompt({ cellId: record.claimed.cellId, updateId, text });
+        taken += 1;
+      } finally {
+        pending -= 1;
+      }
+    },
+    {
+      description: 'One more instruction to the running agent',
+      validator: (input: unknown) => {
+        refuseWhenClosed();
+        validate(() => parsePrompt(input));
+        if (agent === null)
+          throw refused(`no agent is at work just now: the cell is ${record.lifecycle} (${record.step})`);
+      },
+    },
+  );
+
+  return {
+    open(host) {
+      agent = host;
+      return taken;
+    },
+    shut: () => void (agent = null),
+    close() {
+      agent = null;
+      closed = true;
+    },
+    pending: () => pending,
+    taken: () => taken,
+    note: (text) => log.warn(text),
+  };
+}
+
+function extendTime(record: CellRecord, stoppable: Stoppable, milliseconds: number): void {
+  if (stoppable.deadline === null) record.request.timeout += milliseconds;
+  else stoppable.deadline += milliseconds;
+}
+
+function validate(parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable(error instanceof Error ? error.message : String(error), 'InvalidCellRequest');
+  }
+}
+
+const refused = (message: string) => ApplicationFailure.nonRetryable(message, 'MessageRefused');

@@ -1,0 +1,1 @@
+export { agentCell } from './agent-cell.ts';

@@ -1,0 +1,57 @@
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import type { CommitReport, RevertReport } from '../activities/contract.ts';
+import { failures } from '../src/domain/failures.ts';
+import type { CellReport, CellResult } from '../src/domain/outcome.ts';
+import { version } from '../src/domain/version.ts';
+import { type CellRecord, metricsOf } from './cell-record.ts';
+import type { Ending } from './ending.ts';
+
+/** What the commit or the revert left behind. */
+export interface Work {
+  committed: Extract<CommitReport, { kind: 'committed' }> | null;
+  reverted: RevertReport | null;
+}
+
+/** Puts together what is known of a cell that has ended. */
+export function reportOf(record: CellRecord, work: Work, reason: string): CellReport {
+  const { committed, reverted } = work;
+  return {
+    reason,
+    agentId: record.request.agentId,
+    taskId: record.request.taskId,
+    cellId: record.claimed?.cellId ?? null,
+    host: record.claimed?.host ?? null,
+    runtime: record.claimed?.runtime ?? null,
+    baseCommit: record.spawned?.baseCommit ?? null,
+    ...(committed ? { branch: committed.branch, commit: committed.commit } : {}),
+    ...(reverted?.revertedRef ? { revertedRef: reverted.revertedRef } : {}),
+    filesModified: committed?.filesModified ?? reverted?.filesModified ?? [],
+    tests: record.tests,
+    tokens: record.tokens,
+    cost: record.cost,
+    protectedPathsTouched: record.protectedPathsTouched,
+    summary: record.summary,
+    versions: record.spawned?.versions ?? { agentCells: version, opencode: null },
+    metrics: metricsOf(record),
+    respawns: 0,
+  };
+}
+
+/** Completes the workflow with its verdict, or fails it with the typed failure whose first detail is the report. */
+export function conclude(ending: Ending, report: CellReport): CellResult {
+  switch (ending.kind) {
+    case 'verdict':
+      return { status: ending.status, ...report };
+    case 'failure':
+      throw ApplicationFailure.create({
+        type: ending.type,
+        message: ending.reason,
+        nonRetryable: !failures[ending.type].retryable,
+        details: [report],
+        category: ApplicationFailureCategory.BENIGN,
+        ...(ending.cause ? { cause: ending.cause } : {}),
+      });
+    case 'cancelled':
+      throw ending.error;
+  }
+}
