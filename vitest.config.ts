@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config';
+
+const serverTests = { globalSetup: 'test/support/global-setup.ts', testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** `vitest run --project unit` needs nothing but Node; the other projects share one Temporal dev server for the run. */
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    // Cells are processes of their own and the machine is shared: more files at once only make each slower.
+    maxWorkers: 2,
+    expect: { requireAssertions: true },
+    restoreMocks: true,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts', 'test/contracts/**/*.test.ts'],
+          ...serverTests,
+        },
+      },
+      { extends: true, test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...serverTests } },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          ...serverTests,
+          testTimeout: 300_000,
+          // Each file brings up a worker and real agents, and measures how long they take.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
