@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { parse } from 'yaml';
+import { faultOf } from '../domain/fault.ts';
 import { UserError } from '../domain/user-error.ts';
 import { builtInTemplates, templatesSchema, type AgentTemplate, type Templates } from './template.ts';
 
@@ -22,7 +23,7 @@ export async function loadTemplates(path: string): Promise<Templates> {
     throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
   }
   const parsed = v.safeParse(templatesSchema, document, { abortEarly: true });
-  if (!parsed.success) throw invalid(sentence(parsed.issues[0]));
+  if (!parsed.success) throw invalid(faultOf(parsed.issues[0], 'file of agent types').message);
   return { ...builtInTemplates, ...parsed.output.agents };
 }
 
@@ -42,11 +43,4 @@ export function findTemplate(templates: Templates, name: string): AgentTemplate 
       try: 'name one of them in `agentType`, or define the type in the file that CELLS_AGENTS names',
     },
   );
-}
-
-function sentence(issue: v.BaseIssue<unknown>): string {
-  const field = v.getDotPath(issue);
-  if (field === null) return 'must have a map named "agents"';
-  if (issue.type !== 'strict_object') return `${field} ${issue.message}`;
-  return issue.expected === 'never' ? `${field} is not a field of an agent type` : `${field} is required`;
 }

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import { abortSignal, extendUpdate, promptUpdate, type Extended, type ExtendInput } from '../../workflows/messages.ts';
+import { UserError } from '../domain/user-error.ts';
+import { askTemporal } from './faults.ts';
+
+/**
+ * Cancels a cell: the agent is aborted, its work reverted, everything torn down, and the workflow ends as cancelled.
+ * Cancelling again while it ends changes nothing.
+ *
+ * @throws UserError `CellNotFound` when there is none, or it has ended.
+ */
+export async function cancelCell(client: Client, workflowId: string, options: { reason?: string } = {}): Promise<void> {
+  // The handle's own `cancel` carries no reason; the history keeps this one.
+  await askTemporal(workflowId, () =>
+    client.workflowService.requestCancelWorkflowExecution({
+      namespace: client.options.namespace,
+      workflowExecution: { workflowId },
+      identity: client.options.identity,
+      requestId: randomUUID(),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    }),
+  );
+}
+
+/**
+ * Ends a cell now, with a result: its status is `reverted` and its reason the one given.
+ *
+ * @throws UserError `CellNotFound` when there is none, or it has ended.
+ */
+export async function abortCell(client: Client, workflowId: string, reason: string): Promise<void> {
+  await askTemporal(workflowId, () => client.workflow.getHandle(workflowId).signal(abortSignal, { reason }));
+}
+
+/**
+ * Gives a running cell more tokens, more time, or both.
+ *
+ * @throws UserError `InvalidInput` when the cell refuses, for it is terminating or neither is given; `CellNotFound`.
+ */
+export async function extendCell(client: Client, workflowId: string, more: ExtendInput): Promise<Extended> {
+  return await update(workflowId, () =>
+    client.workflow.getHandle(workflowId).executeUpdate(extendUpdate, { args: [more] }),
+  );
+}
+
+/**
+ * Gives the running agent one more instruction, and waits until the agent has taken it.
+ *
+ * @throws UserError `InvalidInput` when the cell refuses, for no agent is at work in it; `CellNotFound`.
+ */
+export async function promptCell(client: Client, workflowId: string, text: string): Promise<void> {
+  await update(workflowId, () =>
+    client.workflow.getHandle(workflowId).executeUpdate(promptUpdate, { args: [{ text }] }),
+  );
+}
+
+async function update<T>(workflowId: string, request: () => Promise<T>): Promise<T> {
+  try {
+    return await askTemporal(workflowId, request);
+  } catch (cause) {
+    if (!(cause instanceof WorkflowUpdateFailedError)) throw cause;
+    throw new UserError('InvalidInput', `${workflowId} refuses: ${cause.cause?.message ?? cause.message}`, {
+      try: 'see where the cell stands with `cells show`',
+      cause,
+    });
+  }
+}
