@@ -1,0 +1,90 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import waitFor, { TimeoutError } from 'p-wait-for';
+import { cellMarker } from '../../src/domain/names.ts';
+import { runningProcesses } from './processes.ts';
+import { directoryPrefix, runMarker, testRun } from './run.ts';
+
+/** What tests may leave behind on a machine, each as a line that says what it is. */
+export type Traces = ReadonlyMap<string, string>;
+
+/** Every trace there is now, except those of another test run on the same machine. */
+export async function traces(): Promise<Traces> {
+  const found = await Promise.all([tracesOfProcesses(), tracesOfPorts(), tracesOfDirectories()]);
+  return new Map(found.flat());
+}
+
+/** Waits for what is just ending, and answers what is still there after five seconds and was not there before. */
+export async function leftovers(before: Traces): Promise<string[]> {
+  let left: string[] = [];
+  const nothingLeft = async () => {
+    left = [...(await traces())].flatMap(([id, line]) => (before.has(id) ? [] : [line]));
+    return left.length === 0;
+  };
+  try {
+    await waitFor(nothingLeft, { interval: 200, timeout: 5_000 });
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+  }
+  return left;
+}
+
+type Trace = [id: string, line: string];
+
+/** A cell's process by its marker; whatever else this run started by the run's. */
+async function tracesOfProcesses(): Promise<Trace[]> {
+  const processes = await runningProcesses();
+  return processes.flatMap(({ pid, parent, command, environment }): Trace[] => {
+    // The processes of the test runner itself are children of this one and end after it has looked.
+    if (pid === process.pid || parent === process.pid || isOfAnotherRun(environment)) return [];
+    const isOurs = environment.some(
+      (entry) => entry === `${runMarker}=${testRun()}` || entry.startsWith(`${cellMarker}=`),
+    );
+    return isOurs ? [[`process ${pid}`, `process ${pid}: ${command.slice(0, 200)}`]] : [];
+  });
+}
+
+/** Listeners in the range that cells take their ports from. */
+async function tracesOfPorts(): Promise<Trace[]> {
+  const tables = await Promise.all(
+    ['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
+  );
+  const rows = tables.flatMap((table) => table.trim().split('\n').slice(1)).map((row) => row.trim().split(/\s+/));
+  const listeners = rows.flatMap(([, local = '', , state, , , , , , inode]) => {
+    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
+    return state === '0A' && port >= 9000 && port <= 9999 ? [{ port, inode }] : [];
+  });
+  if (listeners.length === 0) return [];
+  const others = await socketsOfOtherRuns();
+  return listeners
+    .filter(({ inode }) => !others.has(`socket:[${inode}]`))
+    .map(({ port, inode }) => [`port ${port} ${inode}`, `listener on port ${port}`]);
+}
+
+async function tracesOfDirectories(): Promise<Trace[]> {
+  const names = await readdir(tmpdir());
+  const named = names.filter((name) => name.startsWith(directoryPrefix) && (runOf(name) ?? testRun()) === testRun());
+  return named.map((name) => [`directory ${name}`, `directory ${tmpdir()}/${name}`]);
+}
+
+/** Its environment names another run, or a path in that run's temporary directories. */
+function isOfAnotherRun(environment: readonly string[]): boolean {
+  const runs = environment.flatMap((entry) => {
+    const run = entry.startsWith(`${runMarker}=`) ? entry.slice(runMarker.length + 1) : runOf(entry);
+    return run === undefined ? [] : [run];
+  });
+  return runs.length > 0 && !runs.includes(testRun());
+}
+
+const runOf = (text: string): string | undefined => new RegExp(`${directoryPrefix}([0-9a-f]{8})-`).exec(text)?.[1];
+
+async function socketsOfOtherRuns(): Promise<Set<string>> {
+  const others = (await runningProcesses()).filter(({ environment }) => isOfAnotherRun(environment));
+  const sockets = await Promise.all(
+    others.map(async ({ pid }) => {
+      const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+      return await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => '')));
+    }),
+  );
+  return new Set(sockets.flat());
+}
