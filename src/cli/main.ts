@@ -1,0 +1,113 @@
+import { Command, CommanderError } from 'commander';
+import { UserError } from '../domain/user-error.ts';
+import { version } from '../domain/version.ts';
+import { createCli, type Cli, type Streams } from './cli.ts';
+import { exitCodeOfError, exitCodes, type ExitCode } from './exit-codes.ts';
+
+/**
+ * Runs the command line and answers the exit code.
+ *
+ * @param argv Without the interpreter and the script.
+ */
+export async function main(argv: readonly string[], streams: Streams = process): Promise<ExitCode> {
+  const cli = createCli(streams);
+  try {
+    const program = await createProgram(argv, cli);
+    await program.parseAsync(argv, { from: 'user' });
+    return cli.exitCode();
+  } catch (error) {
+    return report(error, cli);
+  }
+}
+
+interface Entry {
+  summary: string;
+  load(): Promise<{ define(command: Command, cli: Cli): void }>;
+}
+
+/** Loaded only when chosen, so that `--help` is fast. */
+const commands: Readonly<Record<string, Entry>> = {
+  dev: {
+    summary: 'start a Temporal server, a worker and a model on this machine',
+    load: () => import('./commands/dev.ts'),
+  },
+  worker: { summary: 'serve cells on this host until it is told to end', load: () => import('./commands/worker.ts') },
+  run: { summary: 'start one cell and follow it to its end', load: () => import('./commands/run.ts') },
+  batch: { summary: 'start many cells from a file and follow them', load: () => import('./commands/batch.ts') },
+  list: { summary: 'list cells, the newest first', load: () => import('./commands/list.ts') },
+  show: { summary: 'show where a cell stands, its history and its result', load: () => import('./commands/show.ts') },
+  logs: {
+    summary: 'print what the server, the tests or the agent of a cell said',
+    load: () => import('./commands/logs.ts'),
+  },
+  attach: { summary: "open OpenCode's own terminal on a running cell", load: () => import('./commands/attach.ts') },
+  prompt: { summary: 'give the running agent one more instruction', load: () => import('./commands/prompt.ts') },
+  extend: { summary: 'give a running cell more tokens or more time', load: () => import('./commands/extend.ts') },
+  abort: { summary: 'end a cell now, with a result: its work is reverted', load: () => import('./commands/abort.ts') },
+  cancel: {
+    summary: 'cancel a cell: its work is reverted, its workflow ends as cancelled',
+    load: () => import('./commands/cancel.ts'),
+  },
+  reap: { summary: 'release what cells left behind on this host', load: () => import('./commands/reap.ts') },
+  doctor: { summary: 'check this host, and say how to mend what is wrong', load: () => import('./commands/doctor.ts') },
+  'scripted-model': {
+    summary: 'serve a model that plays a script',
+    load: () => import('./commands/scripted-model.ts'),
+  },
+};
+
+async function createProgram(argv: readonly string[], cli: Cli): Promise<Command> {
+  const program = new Command('cells')
+    .description('Runs coding agents in ephemeral cells, as Temporal workflows.')
+    .version(version)
+    .showHelpAfterError('(see `cells help` for usage)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void cli.stdout.write(text),
+      writeErr: (text) => void cli.stderr.write(text),
+    });
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const [first, second] = words;
+  const chosen = first === 'help' ? second : first;
+  const completing = chosen === 'complete' || chosen === 'completion';
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const command = program.command(name).summary(summary).description(sentence(summary));
+    if (completing || name === chosen) (await load()).define(command, cli);
+  }
+  const completion = program.command('completion').summary('print a completion script for your shell');
+  if (completing) await defineCompletion(program, completion);
+  return program;
+}
+
+/** The library registers commands of its own: ours makes room. */
+async function defineCompletion(program: Command, placeholder: Command): Promise<void> {
+  const { default: tab } = await import('@bomb.sh/tab/commander');
+  const list = program.commands;
+  // Commander keeps its sub-commands in this list and offers no way to take one out.
+  (list as Command[]).splice(list.indexOf(placeholder), 1);
+  tab(program, { completionCommandName: 'completion' });
+}
+
+const sentence = (summary: string): string => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+
+/** A fault of the user is a message; a fault of ours has a stack. */
+function report(error: unknown, cli: Cli): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof UserError) {
+    cli.note(`${cli.noteColors.red('error:')} ${error.message}`);
+    if (error.try !== null) cli.note(`  ${cli.noteColors.dim('→')} ${error.try}`);
+    return exitCodeOfError(error.code);
+  }
+  if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted;
+  cli.note(
+    `${cli.noteColors.red('This should not happen:')} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
+    cli.note(`Caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+  }
+  return exitCodes.bug;
+}
+
+const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
