@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { once } from 'node:events';
 import { Connection } from '@temporalio/client';
 import waitFor from 'p-wait-for';
 import type { SearchAttribute } from './dev-server.ts';
@@ -39,6 +41,8 @@ export async function waitUntilServing(expected: Expected, signal: AbortSignal):
 }
 
 async function serves({ address, namespace, searchAttributes }: Expected): Promise<boolean> {
+  // A gRPC connection that is refused waits a second before it tries again; the port itself is asked as often as we like.
+  await portOpen(address);
   const connection = await Connection.connect({ address, connectTimeout: 1_000 });
   try {
     await connection.workflowService.describeNamespace({ namespace });
@@ -46,5 +50,15 @@ async function serves({ address, namespace, searchAttributes }: Expected): Promi
     return searchAttributes.every(({ name }) => name in customAttributes);
   } finally {
     await connection.close();
+  }
+}
+
+async function portOpen(address: string): Promise<void> {
+  const [host, port] = address.split(':');
+  const socket = connect({ host, port: Number(port) });
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
   }
 }

@@ -1,7 +1,8 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import waitFor, { TimeoutError } from 'p-wait-for';
 import { cellMarker } from '../../src/domain/names.ts';
+import { listeners, socketsOf } from './listeners.ts';
 import { runningProcesses } from './processes.ts';
 import { directoryPrefix, runMarker, testRun } from './run.ts';
 
@@ -46,18 +47,11 @@ async function tracesOfProcesses(): Promise<Trace[]> {
 
 /** Listeners in the range that cells take their ports from. */
 async function tracesOfPorts(): Promise<Trace[]> {
-  const tables = await Promise.all(
-    ['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')),
-  );
-  const rows = tables.flatMap((table) => table.trim().split('\n').slice(1)).map((row) => row.trim().split(/\s+/));
-  const listeners = rows.flatMap(([, local = '', , state, , , , , , inode]) => {
-    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
-    return state === '0A' && port >= 9000 && port <= 9999 ? [{ port, inode }] : [];
-  });
-  if (listeners.length === 0) return [];
+  const ofCells = (await listeners()).filter(({ port }) => port >= 9000 && port <= 9999);
+  if (ofCells.length === 0) return [];
   const others = await socketsOfOtherRuns();
-  return listeners
-    .filter(({ inode }) => !others.has(`socket:[${inode}]`))
+  return ofCells
+    .filter(({ inode }) => !others.has(inode))
     .map(({ port, inode }) => [`port ${port} ${inode}`, `listener on port ${port}`]);
 }
 
@@ -80,11 +74,6 @@ const runOf = (text: string): string | undefined => new RegExp(`${directoryPrefi
 
 async function socketsOfOtherRuns(): Promise<Set<string>> {
   const others = (await runningProcesses()).filter(({ environment }) => isOfAnotherRun(environment));
-  const sockets = await Promise.all(
-    others.map(async ({ pid }) => {
-      const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
-      return await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => '')));
-    }),
-  );
-  return new Set(sockets.flat());
+  const sockets = await Promise.all(others.map(({ pid }) => socketsOf(pid)));
+  return new Set(sockets.flatMap((ofOne) => [...ofOne]));
 }

@@ -12,7 +12,8 @@ export interface RunningProcess {
 
 /** Every process whose environment carries the variable, with that value where one is given. */
 export async function processesMarked(name: string, value?: string): Promise<RunningProcess[]> {
-  const carries = (entry: string) => (value === undefined ? entry.startsWith(`${name}=`) : entry === `${name}=${value}`);
+  const carries = (entry: string) =>
+    value === undefined ? entry.startsWith(`${name}=`) : entry === `${name}=${value}`;
   return (await runningProcesses()).filter(({ environment }) => environment.some(carries));
 }
 
