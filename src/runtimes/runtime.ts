@@ -24,7 +24,7 @@ export interface RuntimeHandle {
   bootId: string;
 }
 
-/** A command that runs where the agent ran, and ends before its caller goes on. */
+/** A command that runs where the agent ran, and ends before its caller goes on. Its log file begins anew with each run. */
 export interface Command extends ProcessSpec {
   /** Names this run; everything that carries it is ended when the command is over. */
   execId: string;
@@ -35,7 +35,14 @@ export interface ExecResult {
   /** Null when it was ended by a signal or by the timeout. */
   exitCode: number | null;
   timedOut: boolean;
+  /** Until the command itself was over; ending what it left behind is not counted. */
   durationMs: number;
+  /** How many processes the command left behind, which were ended. */
+  leftovers: number;
+  /** What the command wrote in all. */
+  outputBytes: number;
+  /** How much of it is not in the log file, which has a maximum size: it keeps the beginning and the end. */
+  outputBytesLeftOut: number;
 }
 
 export type RuntimeStatus = { kind: 'running' } | { kind: 'exited'; exitCode: number | null } | { kind: 'gone' };
@@ -52,13 +59,17 @@ export interface CellRuntime {
   readonly unsupported: Readonly<Partial<Record<'resources' | 'network', string>>>;
   /** Asked once when the worker starts. */
   probe(): Promise<Probe>;
-  /** Starts a process that outlives the worker. */
+  /** Starts a process that outlives the worker. When the signal aborts meanwhile, what was started is ended. */
   start(spec: ProcessSpec, signal: AbortSignal): Promise<RuntimeHandle>;
-  /** Runs a command to its end. Whatever it started is ended before this returns, also when the signal aborts it. */
+  /**
+   * Runs a command to its end. Whatever it started is ended before this returns, also when the signal aborts it (then it throws the reason).
+   * A run of the same `execId` that an earlier worker left behind is ended first.
+   */
   exec(command: Command, signal: AbortSignal): Promise<ExecResult>;
+  /** `exited` only where the exit code is known, which is in the worker process that started it; elsewhere a dead process is `gone`. */
   inspect(handle: RuntimeHandle): Promise<RuntimeStatus>;
   /** Ends every process of the cell, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
   destroy(cellId: string): Promise<number>;
-  /** The ids of the cells that still have processes here, found by their marker and not by a record. */
+  /** The ids of the cells of this host's state directory that still have processes, found by their markers and not by a record. */
   list(): Promise<readonly string[]>;
 }

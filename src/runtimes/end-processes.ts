@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive, type ProcessEntry, type ProcessIdentity, scanProcesses } from './processes.ts';
+
+const pollMs = 20;
+/** Between two scans: a process in the middle of `exec` shows no environment for a moment. */
+const betweenScansMs = 10;
+/** A process that the kernel cannot end within this time hangs in the kernel, or belongs to another user. */
+const insistMs = 10_000;
+
+/**
+ * Ends every process for which `isOurs` holds, and every descendant of one: asks with SIGTERM, waits at most `graceMs`
+ * for them to go, then sends SIGKILL until two scans in a row find none. Answers how many it ended.
+ *
+ * It takes no AbortSignal: a cell that is half ended is worse than a caller that waits, and the wait is bounded.
+ *
+ * @throws when processes are still there ten seconds after SIGKILL; the message has their numbers
+ */
+export async function endProcesses(isOurs: (process: ProcessEntry) => boolean, graceMs: number): Promise<number> {
+  const known = new Set<string>();
+  const asked = await findOurs(isOurs, known);
+  for (const process of asked) send('SIGTERM', process);
+  await untilGone(asked, graceMs);
+  await insist(isOurs, known);
+  return known.size;
+}
+
+async function insist(isOurs: (process: ProcessEntry) => boolean, known: Set<string>): Promise<void> {
+  const deadline = performance.now() + insistMs;
+  let emptyScans = 0;
+  while (emptyScans < 2) {
+    const found = await findOurs(isOurs, known);
+    emptyScans = found.length === 0 ? emptyScans + 1 : 0;
+    if (found.length > 0 && performance.now() > deadline) {
+      throw new Error(`processes do not end on SIGKILL: ${found.map((process) => process.pid).join(', ')}`);
+    }
+    for (const process of found) send('SIGKILL', process);
+    if (emptyScans < 2) await delay(betweenScansMs);
+  }
+}
+
+/** Adds what it finds to `known`: a process that was once ours stays ours, though its parent is gone and its environment was emptied. */
+async function findOurs(isOurs: (process: ProcessEntry) => boolean, known: Set<string>): Promise<ProcessEntry[]> {
+  const entries = await scanProcesses();
+  const childrenOf = Map.groupBy(entries, (entry) => entry.parent);
+  const ours = new Set(entries.filter((entry) => isOurs(entry) || known.has(keyOf(entry))));
+  // A set that grows while it is walked: children of children are reached too.
+  for (const parent of ours) {
+    const children = childrenOf.get(parent.pid) ?? [];
+    // Only a parent that lives on has held its number all the while, so that these are its children and not a stranger's.
+    if (children.length > 0 && isAlive(parent)) for (const child of children) ours.add(child);
+  }
+  const found = [...ours].filter((entry) => entry.pid !== process.pid);
+  for (const entry of found) known.add(keyOf(entry));
+  return found;
+}
+
+/** Looks again at who has the number, immediately before the signal. */
+function send(signal: NodeJS.Signals, target: ProcessIdentity): void {
+  if (!isAlive(target)) return;
+  try {
+    process.kill(target.pid, signal);
+  } catch {
+    // Gone in between, or not permitted: the scans that follow tell which.
+  }
+}
+
+async function untilGone(processes: readonly ProcessIdentity[], graceMs: number): Promise<void> {
+  const deadline = performance.now() + graceMs;
+  let left = processes.filter(isAlive);
+  while (left.length > 0 && performance.now() < deadline) {
+    await delay(pollMs);
+    left = left.filter(isAlive);
+  }
+}
+
+const keyOf = (process: ProcessIdentity): string => `${process.pid}:${process.startTime}`;

@@ -1,0 +1,35 @@
+import type { IsolationName } from '../domain/request.ts';
+import { createBubblewrapRuntime } from './bubblewrap.ts';
+import { createDockerRuntime } from './docker.ts';
+import { createProcessRuntime, type ProcessRuntimeOptions } from './process.ts';
+import type { CellRuntime, Probe } from './runtime.ts';
+
+/** What runtimes are made from: each takes of it what it needs. */
+export type RuntimeOptions = ProcessRuntimeOptions;
+
+/** Every known runtime: how it is made. */
+export const knownRuntimes: Readonly<Record<IsolationName, (options: RuntimeOptions) => CellRuntime>> = {
+  process: createProcessRuntime,
+  bubblewrap: createBubblewrapRuntime,
+  docker: createDockerRuntime,
+};
+
+/** A runtime, and what this host said when it was probed. */
+export interface ProbedRuntime {
+  runtime: CellRuntime;
+  probe: Probe;
+}
+
+/** Makes every known runtime, and asks each whether it is usable on this host. */
+export async function probeRuntimes(options: RuntimeOptions): Promise<Record<IsolationName, ProbedRuntime>> {
+  const [process, bubblewrap, docker] = await Promise.all([
+    probed(knownRuntimes.process(options)),
+    probed(knownRuntimes.bubblewrap(options)),
+    probed(knownRuntimes.docker(options)),
+  ]);
+  return { process, bubblewrap, docker };
+}
+
+async function probed(runtime: CellRuntime): Promise<ProbedRuntime> {
+  return { runtime, probe: await runtime.probe() };
+}

@@ -1,0 +1,103 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
+import { endProcesses } from './end-processes.ts';
+import { runCommand } from './process-exec.ts';
+import { currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
+import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
+import { spawnDetached } from './spawn-detached.ts';
+
+export interface ProcessRuntimeOptions {
+  /** The id of the state directory whose cells these are: processes of other owners are never touched or listed. */
+  owner: string;
+  /** How long processes have between SIGTERM and SIGKILL, in milliseconds. @default 3000 */
+  graceMs?: number;
+  /** The most that a command's log file may take, in bytes. @default 64 MiB */
+  outputLimitBytes?: number;
+}
+
+/**
+ * Cells as plain processes of the worker's user. They are told apart by markers in their environment and by nothing else:
+ * what a cell keeps to, it keeps to by convention.
+ */
+export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntime {
+  const { owner, graceMs = 3000, outputLimitBytes = 64 * 1024 * 1024 } = options;
+  /** Exit codes are told to the parent alone, which this worker may be. By identity; a cell's go when it is destroyed. */
+  const exits = new Map<string, { cellId: string; exit: Promise<number | null> }>();
+  const belongs = (cellId: string) => (process: ProcessEntry) => process.owner === owner && process.cellId === cellId;
+  const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
+
+  return {
+    name: 'process',
+    unsupported: {
+      resources: 'the process runtime cannot limit the memory, the processors or the number of processes of a cell',
+      network: 'in the process runtime a cell has the network of its host',
+    },
+    probe,
+    async start(spec: ProcessSpec, signal: AbortSignal): Promise<RuntimeHandle> {
+      signal.throwIfAborted();
+      await using log = await openLog(spec.logFile);
+      const { child, identity, exit } = await spawnDetached(spec, { ...spec.env, ...markers(spec.cellId) }, log.fd);
+      if (signal.aborted) {
+        await endProcesses((process) => isSame(process, identity), graceMs);
+        signal.throwIfAborted();
+      }
+      child.unref();
+      exits.set(keyOf(identity), { cellId: spec.cellId, exit });
+      return { version: 1, runtime: 'process', cellId: spec.cellId, ...identity, bootId: currentBootId() };
+    },
+    exec(command: Command, signal: AbortSignal) {
+      const env = { ...command.env, ...markers(command.cellId), [execMarker]: command.execId };
+      const ofCell = belongs(command.cellId);
+      const isOurs = (process: ProcessEntry) => ofCell(process) && process.execId === command.execId;
+      return runCommand(command, { env, isOurs, graceMs, outputLimitBytes }, signal);
+    },
+    async inspect(handle: RuntimeHandle): Promise<RuntimeStatus> {
+      if (handle.bootId !== currentBootId()) return { kind: 'gone' };
+      if (isAlive(handle)) return { kind: 'running' };
+      const known = exits.get(keyOf(handle));
+      return known === undefined ? { kind: 'gone' } : { kind: 'exited', exitCode: await known.exit };
+    },
+    async destroy(cellId: string): Promise<number> {
+      const ended = await endProcesses(belongs(cellId), graceMs);
+      for (const [key, known] of exits) if (known.cellId === cellId) exits.delete(key);
+      return ended;
+    },
+    async list(): Promise<readonly string[]> {
+      const ours = (await scanProcesses()).filter((process) => process.owner === owner);
+      return [...new Set(ours.map((process) => process.cellId))].filter((cellId) => cellId !== null).toSorted();
+    },
+  };
+}
+
+async function probe(): Promise<Probe> {
+  const instead = 'run the worker on Linux, or in a Linux container or virtual machine';
+  if (process.platform !== 'linux') {
+    return { usable: false, why: `it finds processes in /proc, which ${process.platform} does not have`, try: instead };
+  }
+  const self = (await scanProcesses()).find((entry) => entry.pid === process.pid);
+  if (self === undefined)
+    return { usable: false, why: '/proc is not mounted', try: 'mount a proc file system at /proc' };
+  const hasPipes = await promisify(execFile)('mkfifo', ['--help']).then(
+    () => true,
+    () => false,
+  );
+  if (!hasPipes) return { usable: false, why: 'there is no mkfifo on the PATH', try: 'install coreutils' };
+  return {
+    usable: true,
+    notes: [
+      'separates cells by convention and does not confine them: a cell can read, write and reach whatever the user of the worker can',
+      'processes are found by the markers in their environment: a program that sheds them on purpose and leaves its parent is not found',
+    ],
+  };
+}
+
+/** Appended to by the cell's processes themselves, so that it goes on when the worker ends. */
+async function openLog(logFile: string): Promise<FileHandle> {
+  const log = await open(logFile, 'a', 0o600);
+  await log.chmod(0o600);
+  return log;
+}
+
+const keyOf = (process: { pid: number; startTime: string }): string => `${process.pid}:${process.startTime}`;

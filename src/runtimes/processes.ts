@@ -1,0 +1,124 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
+
+/** What tells a process from all others since boot: numbers are used again within seconds, a number with its start time is not. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly startTime: string;
+}
+
+/** A living process, as one look at /proc found it. A marker is null where the process does not carry it or may not be asked. */
+export interface ProcessEntry extends ProcessIdentity {
+  readonly parent: number;
+  readonly owner: string | null;
+  readonly cellId: string | null;
+  readonly execId: string | null;
+}
+
+/** Long enough to be quick, short enough that other work of the worker goes on in between. */
+const entriesPerTurn = 64;
+
+/** Every living process of this machine that can be seen from here. Zombies are not living. */
+export async function scanProcesses(): Promise<ProcessEntry[]> {
+  const entries: ProcessEntry[] = [];
+  let looked = 0;
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const entry = readEntry(Number(name));
+    if (entry !== null) entries.push(entry);
+    looked += 1;
+    if (looked % entriesPerTurn === 0) await nextTurn();
+  }
+  return entries;
+}
+
+/** The living process of this number, or null. */
+export function identityOf(pid: number): ProcessIdentity | null {
+  const stat = readStat(pid);
+  return stat === null || stat.dead ? null : { pid, startTime: stat.startTime };
+}
+
+/** When the process of this number started, living or zombie; null when there is none. */
+export function startTimeOf(pid: number): string | null {
+  return readStat(pid)?.startTime ?? null;
+}
+
+export function isSame(one: ProcessIdentity, other: ProcessIdentity): boolean {
+  return one.pid === other.pid && one.startTime === other.startTime;
+}
+
+/** Whether that very process, and not a later one of the same number, is living. */
+export function isAlive(process: ProcessIdentity): boolean {
+  return identityOf(process.pid)?.startTime === process.startTime;
+}
+
+/** Identifies this boot of the machine: no process of another boot can be living. */
+export function currentBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+function readEntry(pid: number): ProcessEntry | null {
+  // The start time is read before the markers. The other way round, the markers of a process that just ended could be
+  // put down to a stranger that got its number; this way the stranger's start time never matches.
+  const stat = readStat(pid);
+  if (stat === null || stat.dead) return null;
+  const environment = readEnvironment(pid, stat.leaderEnded);
+  return {
+    pid,
+    parent: stat.parent,
+    startTime: stat.startTime,
+    owner: valueOf(environment, ownerMarker),
+    cellId: valueOf(environment, cellMarker),
+    execId: valueOf(environment, execMarker),
+  };
+}
+
+interface Stat {
+  parent: number;
+  startTime: string;
+  dead: boolean;
+  /** The first thread ended and others run on: the process is listed as a zombie, and is not one. */
+  leaderEnded: boolean;
+}
+
+function readStat(pid: number): Stat | null {
+  const text = readUnlessGone(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The second field is the name in parentheses, and may itself contain spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, parent, threads, startTime] = [fields[0], fields[1], fields[17], fields[19]];
+  if (state === undefined || startTime === undefined) return null;
+  const ended = state === 'Z' || state === 'X';
+  const leaderEnded = ended && Number(threads) > 1;
+  return { parent: Number(parent), startTime, dead: ended && !leaderEnded, leaderEnded };
+}
+
+function readEnvironment(pid: number, leaderEnded: boolean): string {
+  if (!leaderEnded) return readUnlessGone(`/proc/${pid}/environ`) ?? '';
+  const texts = threadsOf(pid).map((thread) => readUnlessGone(`/proc/${pid}/task/${thread}/environ`) ?? '');
+  return texts.find((text) => text !== '') ?? '';
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+function valueOf(environment: string, name: string): string | null {
+  const entry = environment.split('\0').find((line) => line.startsWith(`${name}=`));
+  return entry === undefined ? null : entry.slice(name.length + 1);
+}
+
+/** Null as well for what this user may not read: such a process cannot be shown to be ours, so it is not. */
+function readUnlessGone(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+}

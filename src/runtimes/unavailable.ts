@@ -1,0 +1,18 @@
+import type { IsolationName } from '../domain/request.ts';
+import type { CellRuntime, Probe } from './runtime.ts';
+
+/** A runtime that no host has yet: its probe says why, it holds nothing, and it starts nothing. */
+export function unavailableRuntime(name: IsolationName, reason: { why: string; try: string }): CellRuntime {
+  const probe: Probe = { usable: false, ...reason };
+  const refuse = () => Promise.reject(new Error(`the ${name} runtime is ${reason.why}`));
+  return {
+    name,
+    unsupported: {},
+    probe: () => Promise.resolve(probe),
+    start: refuse,
+    exec: refuse,
+    inspect: () => Promise.resolve({ kind: 'gone' }),
+    destroy: () => Promise.resolve(0),
+    list: () => Promise.resolve([]),
+  };
+}

@@ -1,0 +1,123 @@
+import { readFile, stat } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { waitUntil } from '../support/wait-until.ts';
+import { type CellUnderTest, outputLimitBytes, script } from './cell-under-test.ts';
+
+const never = new AbortController().signal;
+
+/** What a runtime promises of commands that run to their end. */
+export function execContract(newCell: () => Promise<CellUnderTest>): void {
+  describe('running a command', () => {
+    test('answers its exit code, and keeps both of its output streams in order', async () => {
+      await using cell = await newCell();
+      const text = 'echo one; echo two >&2; echo three; echo four > /dev/stderr; exit 3';
+      const result = await cell.runtime.exec(cell.command(['/bin/sh', '-c', text]), never);
+      expect(result).toMatchObject({
+        exitCode: 3,
+        timedOut: false,
+        leftovers: 0,
+        outputBytes: 19,
+        outputBytesLeftOut: 0,
+      });
+      expect(await readFile(cell.logFile, 'utf8')).toBe('one\ntwo\nthree\nfour\n');
+      expect((await stat(cell.logFile)).mode & 0o777).toBe(0o600);
+    });
+
+    test('begins its output anew', async () => {
+      await using cell = await newCell();
+      await cell.runtime.exec(cell.command(['echo', 'first run']), never);
+      await cell.runtime.exec(cell.command(['echo', 'second']), never);
+      expect(await readFile(cell.logFile, 'utf8')).toBe('second\n');
+    });
+
+    test('answers no exit code when a signal ended it', async () => {
+      await using cell = await newCell();
+      const result = await cell.runtime.exec(cell.command(['/bin/sh', '-c', 'kill -SEGV $$']), never);
+      expect(result).toMatchObject({ exitCode: null, timedOut: false });
+    });
+
+    test('gives the command no input to wait for', async () => {
+      await using cell = await newCell();
+      expect(await cell.runtime.exec(cell.command(['cat']), never)).toMatchObject({ exitCode: 0 });
+    });
+
+    test('says which program is missing', async () => {
+      await using cell = await newCell();
+      const run = cell.runtime.exec(cell.command(['no-such-program']), never);
+      await expect(run).rejects.toThrow(/no-such-program.*no such program/);
+    });
+
+    test('keeps the beginning and the end of an output that is too long, and counts the rest', async () => {
+      await using cell = await newCell();
+      const text = 'echo first; head -c 100000000 /dev/zero; echo last';
+      const result = await cell.runtime.exec(cell.command(['/bin/sh', '-c', text]), never);
+      const log = await readFile(cell.logFile, 'utf8');
+      expect(result.exitCode).toBe(0);
+      expect(result.outputBytes).toBe(100_000_011);
+      expect(log.length).toBeLessThan(outputLimitBytes + 100);
+      expect(result.outputBytesLeftOut).toBeGreaterThan(100_000_011 - outputLimitBytes - 1);
+      expect(log.startsWith('first\n')).toBe(true);
+      expect(log.endsWith('last\n')).toBe(true);
+      expect(log).toContain(`[${result.outputBytesLeftOut} bytes left out]`);
+    });
+
+    test.each(['new-session', 'double-fork', 'no-hangup'])(
+      'ends what a command leaves behind, and nothing else of the cell: %s',
+      async (artist) => {
+        await using cell = await newCell();
+        const server = await cell.runtime.start(cell.spec(['sleep', '300']), never);
+        const result = await cell.runtime.exec(cell.command(script(artist)), never);
+        expect(result).toMatchObject({ exitCode: 0, timedOut: false, leftovers: 1 });
+        expect(await cell.processes()).toEqual([server.pid]);
+      },
+    );
+
+    test('ends the child that ended its parent', async () => {
+      await using cell = await newCell();
+      const result = await cell.runtime.exec(cell.command(script('kills-parent')), never);
+      expect(result).toMatchObject({ exitCode: null, timedOut: false });
+      expect(await cell.processes()).toEqual([]);
+    });
+
+    test('ends a command after its timeout, with all that it started', async () => {
+      await using cell = await newCell();
+      const result = await cell.runtime.exec(cell.command(script('hundred'), { timeoutMs: 1000 }), never);
+      expect(result).toMatchObject({ exitCode: null, timedOut: true });
+      expect(result.durationMs).toBeGreaterThanOrEqual(1000);
+      expect(await cell.processes()).toEqual([]);
+    });
+
+    test('ends a command that ignores SIGTERM', async () => {
+      await using cell = await newCell();
+      const result = await cell.runtime.exec(cell.command(script('ignores-term'), { timeoutMs: 500 }), never);
+      expect(result).toMatchObject({ exitCode: null, timedOut: true });
+      expect(await cell.processes()).toEqual([]);
+    });
+
+    test('takes a timeout that is longer than a timer can be', async () => {
+      await using cell = await newCell();
+      const result = await cell.runtime.exec(cell.command(['true'], { timeoutMs: 30 * 24 * 3600 * 1000 }), never);
+      expect(result).toMatchObject({ exitCode: 0, timedOut: false });
+    });
+
+    test('ends everything before it throws when it is aborted', async () => {
+      await using cell = await newCell();
+      const abort = new AbortController();
+      const run = cell.runtime.exec(cell.command(script('hundred')), abort.signal);
+      await cell.waitForProcesses(101);
+      abort.abort(new Error('cancelled'));
+      await expect(run).rejects.toThrow('cancelled');
+      expect(await cell.processes()).toEqual([]);
+    });
+
+    test('ends a run of the same name that an earlier worker left behind', async () => {
+      await using cell = await newCell();
+      const earlier = cell.runtime.exec(cell.command(['sleep', '300']), never);
+      const [pid] = await cell.waitForProcesses(1);
+      const result = await cell.runtime.exec(cell.command(['true'], { logFile: `${cell.logFile}.again` }), never);
+      expect(result).toMatchObject({ exitCode: 0, leftovers: 0 });
+      expect(await earlier).toMatchObject({ exitCode: null });
+      await waitUntil(async () => !(await cell.processes()).includes(pid ?? 0));
+    });
+  });
+}
