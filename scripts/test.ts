@@ -1,0 +1,144 @@
+/**
+ * Runs the checks and the test suites, one after the other whatever fails, and sums them up.
+ * `scripts/test.ts` runs all; `scripts/test.ts lint unit` runs those that are named. The last line is `N passed, N failed, N skipped`.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import { execa } from 'execa';
+import colors from 'picocolors';
+import prettyMilliseconds from 'pretty-ms';
+import * as v from 'valibot';
+import { UserError } from '../src/domain/user-error.ts';
+import { findTemporal } from '../src/temporal/find-temporal.ts';
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Summary extends Counts {
+  name: string;
+  durationMs: number;
+}
+
+const linted = ['activities', 'workflows', 'src', 'test', 'scripts', 'examples', 'bin', 'vitest.config.ts'];
+
+/** Each counts as one test. */
+const checks: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  fmt: ['oxfmt', '--check'],
+  lint: ['oxlint', '--deny-warnings', ...linted],
+  types: ['tsc', '-p', 'tsconfig.json'],
+  'types-workflows': ['tsc', '-p', 'workflows/tsconfig.json'],
+  knip: ['knip'],
+};
+
+const suites = ['unit', 'integration', 'replay', 'e2e'];
+const suitesWithServer = ['integration', 'replay', 'e2e'];
+
+process.exitCode = await main(process.argv.slice(2), stopOnSignals());
+
+async function main(named: readonly string[], signal: AbortSignal): Promise<number> {
+  const known = [...Object.keys(checks), ...suites];
+  const unknown = named.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`unknown: ${unknown.join(', ')}; there are ${known.join(', ')}`);
+    return 2;
+  }
+  const wanted = named.length === 0 ? known : named;
+  if (wanted.some((name) => suitesWithServer.includes(name)) && !(await hasTemporal(signal))) return 1;
+  const summaries: Summary[] = [];
+  for (const name of wanted) {
+    if (signal.aborted) break;
+    console.log(`\n${colors.bold(`▶ ${name}`)}`);
+    const started = performance.now();
+    const counts = await run(name, signal);
+    summaries.push({ name, ...counts, durationMs: performance.now() - started });
+  }
+  const failed = print(summaries) > 0;
+  return failed || signal.aborted ? 1 : 0;
+}
+
+/** Found, or built, before the first test: so that it is not a test's time that a build takes. */
+async function hasTemporal(signal: AbortSignal): Promise<boolean> {
+  try {
+    await findTemporal({ address: process.env['TEMPORAL_ADDRESS'], onStep: (line) => console.log(line), signal });
+    return true;
+  } catch (error) {
+    console.error(error instanceof UserError ? `${error.message}\n${error.try}` : error);
+    return false;
+  }
+}
+
+async function run(name: string, signal: AbortSignal): Promise<Counts> {
+  const check = checks[name];
+  return check === undefined ? await runSuite(name, signal) : await runCheck(check, signal);
+}
+
+async function runCheck(
+  [tool, ...toolArguments]: readonly [string, ...string[]],
+  signal: AbortSignal,
+): Promise<Counts> {
+  const failed = await fails(tool, toolArguments, signal);
+  return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
+}
+
+async function runSuite(name: string, signal: AbortSignal): Promise<Counts> {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-cells-report-'));
+  try {
+    const file = join(directory, 'report.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const failed = await fails('vitest', ['run', '--project', name, ...reporters], signal);
+    const counts = await countsOf(file);
+    // A suite may fail without a failed test: an error outside of one, or something left on the machine.
+    return failed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function fails(tool: string, toolArguments: readonly string[], signal: AbortSignal): Promise<boolean> {
+  const subprocess = execa(tool, toolArguments, {
+    preferLocal: true,
+    stdio: 'inherit',
+    reject: false,
+    cancelSignal: signal,
+    forceKillAfterDelay: 60_000,
+  });
+  return (await subprocess).failed;
+}
+
+const report = v.object({
+  numPassedTests: v.number(),
+  numFailedTests: v.number(),
+  numPendingTests: v.number(),
+  numTodoTests: v.number(),
+});
+
+async function countsOf(file: string): Promise<Counts> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return { passed: 0, failed: 1, skipped: 0 };
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = v.parse(report, JSON.parse(text));
+  return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+}
+
+/** @returns how many failed. */
+function print(summaries: readonly Summary[]): number {
+  const table = new Table({ head: ['', 'passed', 'failed', 'skipped', 'time'], style: { head: [], border: [] } });
+  for (const { name, passed, failed, skipped, durationMs } of summaries) {
+    const mark = failed > 0 ? colors.red(`✗ ${name}`) : colors.green(`✓ ${name}`);
+    table.push([mark, passed, failed, skipped, prettyMilliseconds(durationMs, { secondsDecimalDigits: 0 })]);
+  }
+  const sum = (key: keyof Counts) => summaries.reduce((total, summary) => total + summary[key], 0);
+  console.log(`\n${table.toString()}`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  return sum('failed');
+}
+
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
