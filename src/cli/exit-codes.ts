@@ -5,9 +5,9 @@ import type { UserErrorCode } from '../domain/user-error.ts';
 export const exitCodes = {
   /** Done; of a cell: committed. */
   ok: 0,
-  /** An error that should not be: please report it. */
-  bug: 1,
-  /** Wrong usage, an invalid request or setting, or a problem that `doctor` found. */
+  /** An error that should not be: please report it. Of `doctor`: it found a problem. */
+  error: 1,
+  /** Wrong usage, an invalid request, or an invalid setting. */
   usage: 2,
   /** The work was reverted: its tests failed, or an operator said so. */
   reverted: 3,

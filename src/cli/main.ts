@@ -105,7 +105,7 @@ function report(error: unknown, cli: Cli): ExitCode {
   for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
     cli.note(`Caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
   }
-  return exitCodes.bug;
+  return exitCodes.error;
 }
 
 const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);

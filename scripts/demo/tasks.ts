@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { parse } from 'yaml';
+import { cellNameOf } from '../../src/cli/cell-name.ts';
+import type { Cli } from '../../src/cli/cli.ts';
+import { followCell } from '../../src/cli/follow.ts';
+import { createProgress } from '../../src/cli/progress.ts';
+import { statusOf } from '../../src/cli/table.ts';
+import { startCell, type CellOutcome, type CellRequest } from '../../src/client.ts';
+import type { Stage } from './stage.ts';
+
+/** A task of the demo that has ended. */
+export interface EndedTask {
+  /** `taskId/agentId`. */
+  name: string;
+  workflowId: string;
+  runId: string;
+  /** The status or failure that the script leads to. */
+  expected: string;
+  outcome: CellOutcome;
+}
+
+/** Whether a task ended as it should: as its script says, or with a real model in any verdict. */
+export const asExpected = ({ outcome, expected }: EndedTask, scripted: boolean): boolean =>
+  scripted ? statusOf(outcome) === expected : outcome.kind === 'verdict' || outcome.failure.report !== null;
+
+/** Starts all tasks at once and follows them to their ends. Interrupted, it answers those that have ended. */
+export async function runTasks(stage: Stage, cli: Cli, signal: AbortSignal): Promise<EndedTask[]> {
+  const tasks = await readTasks();
+  using progress = createProgress(cli.stderr, cli.noteColors);
+  const following = tasks.map(async ({ request, expect }): Promise<EndedTask | null> => {
+    const handle = await startCell(stage.client, { ...request, repository: stage.repository, model: stage.model });
+    const { workflowId, runId } = handle;
+    const name = cellNameOf(workflowId);
+    const outcome = await followCell(stage.client, { handle, name }, { progress, signal });
+    return outcome && { name, workflowId, runId, expected: expect, outcome };
+  });
+  return (await Promise.all(following)).filter((task) => task !== null);
+}
+
+const file = fileURLToPath(new URL('../../examples/demo-tasks.yaml', import.meta.url));
+
+const tasksSchema = v.strictObject({
+  // A request is parsed where it is started, and only there.
+  tasks: v.array(
+    v.strictObject({
+      request: v.custom<CellRequest>((value) => typeof value === 'object' && value !== null),
+      expect: v.string(),
+    }),
+  ),
+});
+
+async function readTasks() {
+  return v.parse(tasksSchema, parse(await readFile(file, 'utf8'))).tasks;
+}
