@@ -37,6 +37,10 @@ export interface Config {
   logFormat: 'pretty' | 'json' | null;
   /** The file of agent types. */
   templates: string;
+  /** How long an agent may say nothing before it counts as hung. */
+  silenceLimitMs: number;
+  /** Where the agent's shell finds programs: the `PATH` of the worker. */
+  path: string;
   /** How long the artifacts of an ended cell are kept. */
   artifactRetentionMs: number;
   /** The providers' own variables, `*_API_KEY`, to be handed to OpenCode servers. */
@@ -80,6 +84,8 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     logLevel: get('CELLS_LOG_LEVEL'),
     logFormat: get('CELLS_LOG_FORMAT'),
     templates: get('CELLS_AGENTS'),
+    silenceLimitMs: get('CELLS_SILENCE_LIMIT'),
+    path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
     providerEnvironment: pick(values, isProviderKey),
     temporal: pick(values, (name) => name.startsWith('TEMPORAL_') || placesOfProfiles.includes(name)),
@@ -161,10 +167,10 @@ const address = v.pipe(
   v.check(({ port }) => port <= 65_535, addressAllowed),
 );
 
-const retentionAllowed = 'a duration such as 7d or 12h';
-const retention = v.pipe(
+const durationAllowed = 'a duration such as 90s, 12h or 7d';
+const duration = v.pipe(
   v.string(),
-  v.check((value) => millisecondsOf(value) !== null, retentionAllowed),
+  v.check((value) => millisecondsOf(value) !== null, durationAllowed),
   v.transform((value) => millisecondsOf(value) ?? 0),
 );
 
@@ -188,7 +194,8 @@ const settings = {
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },
   CELLS_LOG_FORMAT: { schema: v.nullable(v.picklist(['pretty', 'json'], 'pretty or json')), default: none },
   CELLS_AGENTS: { schema: path, default: () => shippedTemplates },
-  CELLS_ARTIFACT_RETENTION: { schema: retention, default: () => '7d' },
+  CELLS_SILENCE_LIMIT: { schema: duration, default: () => '5m' },
+  CELLS_ARTIFACT_RETENTION: { schema: duration, default: () => '7d' },
 } as const;
 
 type SettingName = keyof typeof settings;

@@ -111,16 +111,16 @@ const environmentName = v.pipe(
 );
 
 const resources = v.strictObject({
-  memory: v.optional(
+  memory: v.exactOptional(
     v.pipe(v.string('must be a string'), v.regex(/^[1-9]\d*[bkmg]?$/i, 'must be a size such as "768m"')),
   ),
-  cpus: v.optional(
+  cpus: v.exactOptional(
     v.pipe(
       v.number('must be a number'),
       v.check((value) => value > 0 && value <= 1024, 'must be more than 0'),
     ),
   ),
-  pids: v.optional(wholeNumber(1, 4_194_304)),
+  pids: v.exactOptional(wholeNumber(1, 4_194_304)),
 });
 
 const network = v.union(
@@ -136,9 +136,9 @@ const network = v.union(
 );
 
 const priority = v.strictObject({
-  priorityKey: v.optional(wholeNumber(1, 5)),
-  fairnessKey: v.optional(v.pipe(v.string('must be a string'), v.maxBytes(64, 'must be at most 64 bytes'))),
-  fairnessWeight: v.optional(v.pipe(v.number('must be a number'), v.minValue(0.001), v.maxValue(1000))),
+  priorityKey: v.exactOptional(wholeNumber(1, 5)),
+  fairnessKey: v.exactOptional(v.pipe(v.string('must be a string'), v.maxBytes(64, 'must be at most 64 bytes'))),
+  fairnessWeight: v.exactOptional(v.pipe(v.number('must be a number'), v.minValue(0.001), v.maxValue(1000))),
 });
 
 const shortText = (bytes: number) => v.pipe(plainText('it'), v.maxBytes(bytes, `must be at most ${bytes} bytes`));

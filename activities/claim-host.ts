@@ -1,0 +1,48 @@
+import { cellIdOf } from '../src/cell/cell-id.ts';
+import type { CellHost } from '../src/cell/host.ts';
+import { keepLease } from '../src/cell/keep-lease.ts';
+import { hostTaskQueue } from '../src/domain/names.ts';
+import type { ParsedCellRequest } from '../src/domain/request.ts';
+import { findTemplate } from '../src/templates/load.ts';
+import type { ClaimActivities, ClaimInput, ClaimedCell } from './contract.ts';
+import { failure, messageOf } from './failure.ts';
+
+/**
+ * Takes a place on this host by writing the lease of the cell. The worker polls for claims only while it has a free place.
+ * A second run finds the lease of the first.
+ */
+export const createClaimHost =
+  (host: CellHost): ClaimActivities['claimHost'] =>
+  async ({ owner, request }: ClaimInput): Promise<ClaimedCell> => {
+    refuseUnknownType(host, request);
+    refuseWhatCannotBeHad(host, request, request.runtime ?? host.defaultRuntime);
+    const cellId = cellIdOf(owner);
+    const lease = await keepLease(host, { cellId, owner, request });
+    return {
+      cellId,
+      host: host.hostId,
+      taskQueue: hostTaskQueue(host.hostId),
+      runtime: lease.runtime,
+      model: lease.model,
+    };
+  };
+
+function refuseUnknownType(host: CellHost, request: ParsedCellRequest): void {
+  try {
+    findTemplate(host.templates, request.agentType);
+  } catch (error) {
+    throw failure('InvalidCellRequest', `agentType: ${messageOf(error)}`, error);
+  }
+}
+
+function refuseWhatCannotBeHad(host: CellHost, request: ParsedCellRequest, name: CellHost['defaultRuntime']): void {
+  const { runtime, probe } = host.runtimes[name];
+  if (!probe.usable)
+    throw failure('InvalidCellRequest', `runtime: ${name} is not available on this host: ${probe.why}; ${probe.try}`);
+  for (const field of ['resources', 'network'] as const) {
+    const why = runtime.unsupported[field];
+    if (request[field] !== undefined && why !== undefined) {
+      throw failure('InvalidCellRequest', `${field}: the ${name} runtime cannot enforce it: ${why}`);
+    }
+  }
+}

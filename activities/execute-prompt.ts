@@ -1,0 +1,126 @@
+import { Context } from '@temporalio/activity';
+import { type OpenCell, CellGone, clientOf, openCell, serverLives } from '../src/cell/open-cell.ts';
+import type { CellHost } from '../src/cell/host.ts';
+import { raiseBudget } from '../src/cell/budget.ts';
+import { keepTranscript } from '../src/cell/transcript.ts';
+import { noTokens } from '../src/domain/outcome.ts';
+import { newMessageId } from '../src/opencode/ids.ts';
+import { abortSession, openSession, sendPrompt } from '../src/opencode/session.ts';
+import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
+import { findTemplate } from '../src/templates/load.ts';
+import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
+import { failure } from './failure.ts';
+import { interruptionOf, withHeartbeat } from './heartbeat.ts';
+import { createProgressReporter } from './progress-reporter.ts';
+
+/**
+ * Gives the agent one prompt and stays with it until its turn has ended. The prompt is sent once even if this runs twice:
+ * a later run finds the session and the message id in the lease, and watches on.
+ */
+export const createExecutePrompt =
+  (host: CellHost): HostActivities['executePrompt'] =>
+  (input: ExecuteInput): Promise<ExecuteReport> => {
+    const beat: ExecuteProgress = { sessionId: null, tokens: noTokens, silentForMs: 0, doing: 'starting' };
+    return withHeartbeat(
+      async (signal) => {
+        try {
+          return await execute(host, input, beat, signal);
+        } catch (error) {
+          if (error instanceof CellGone) throw failure('CellLost', error.message, error);
+          throw error;
+        }
+      },
+      () => beat,
+    );
+  };
+
+async function execute(
+  host: CellHost,
+  input: ExecuteInput,
+  beat: ExecuteProgress,
+  signal: AbortSignal,
+): Promise<ExecuteReport> {
+  const { cellId } = input;
+  const cell = await openCell(host, cellId);
+  const client = await clientOf(host, cell);
+  const sessionId = cell.lease.sessionId ?? (await openSession(client, `cell ${cellId}`, signal));
+  const messageId = await promptIdOf(host, cell, `round ${input.round}`, sessionId);
+  beat.sessionId = sessionId;
+  const { model, agentType } = cell.lease;
+  const system = findTemplate(host.templates, agentType).prompt;
+  const report = createProgressReporter(Context.current());
+  let budget = await raiseBudget(host, cellId, input.tokenBudget);
+  let latest: TurnProgress | null = null;
+  const rereadBudget = setInterval(() => {
+    void host.leases.read(cellId).then((found) => {
+      if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
+    });
+  }, 1_000);
+  try {
+    await sendPrompt(client, { sessionId, messageId, model, text: input.text, system }, signal);
+    const end = await watchTurn(
+      client,
+      {
+        sessionId,
+        messageId,
+        budget: () => budget,
+        alive: () => serverLives(host, cell.lease),
+        silenceLimit: host.silenceLimitMs,
+        progress(progress) {
+          latest = progress;
+          Object.assign(beat, beatOf(progress));
+          report(progress);
+        },
+      },
+      signal,
+    );
+    if (end.kind === 'agent-failed') await abortSession(client, sessionId, signal).catch(() => undefined);
+    return conclude(end, usageOf(latest));
+  } catch (error) {
+    if (signal.aborted && interruptionOf(signal) === 'cancelled') {
+      await abortSession(client, sessionId, AbortSignal.timeout(5_000)).catch(() => undefined);
+    }
+    throw error;
+  } finally {
+    clearInterval(rereadBudget);
+    if (!signal.aborted || interruptionOf(signal) === 'cancelled') {
+      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) });
+      await keepTranscript(host, cellId, client, sessionId);
+    }
+  }
+}
+
+/** Chosen and kept before the prompt is sent, so that a prompt that is sent again is recognised. */
+async function promptIdOf(host: CellHost, cell: OpenCell, key: string, sessionId: string): Promise<string> {
+  const messageId = newMessageId();
+  const lease = await host.leases.update(cell.lease.cellId, ({ prompts }) => ({
+    sessionId,
+    prompts: { [key]: messageId, ...prompts },
+  }));
+  return lease.prompts[key] ?? messageId;
+}
+
+function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
+  switch (end.kind) {
+    case 'finished':
+      return { kind: 'finished', usage };
+    case 'budget-spent':
+      return { kind: 'budget-spent', usage };
+    case 'agent-failed':
+      throw failure('AgentFailed', end.reason);
+    case 'model-unavailable':
+      throw failure('ModelUnavailable', end.reason);
+    case 'server-gone':
+      throw failure('CellLost', end.reason);
+  }
+}
+
+function usageOf(progress: TurnProgress | null): AgentUsage {
+  if (progress === null) return { tokens: noTokens, cost: null, summary: '', lastActivity: null };
+  const { tokens, cost, summary, lastActivity } = progress;
+  return { tokens, cost, summary, lastActivity };
+}
+
+function beatOf({ tokens, lastActivity, doing }: TurnProgress): Partial<ExecuteProgress> {
+  return { tokens, doing, silentForMs: Date.now() - lastActivity };
+}

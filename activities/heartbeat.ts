@@ -1,0 +1,36 @@
+import { Context } from '@temporalio/activity';
+
+/** Well below the shortest heartbeat timeout, milliseconds. */
+const interval = 3_000;
+
+/**
+ * Runs the work of an activity with heartbeats from a timer, so that a quiet agent does not count as a dead worker.
+ * The signal given to the work aborts when the activity is cancelled, superseded, or its worker shuts down.
+ */
+export async function withHeartbeat<Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+  details: () => unknown = () => undefined,
+): Promise<Result> {
+  const context = Context.current();
+  context.heartbeat(details());
+  const timer = setInterval(() => context.heartbeat(details()), interval);
+  try {
+    return await work(context.cancellationSignal);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Why the signal of `withHeartbeat` aborted. */
+export type Interruption = 'cancelled' | 'worker-shutdown' | 'superseded';
+
+/**
+ * A worker that shuts down leaves the agent at work for the next attempt; an attempt that is no longer the current one
+ * must not touch the cell at all.
+ */
+export function interruptionOf(signal: AbortSignal): Interruption {
+  const reason: unknown = signal.reason;
+  const word = reason instanceof Error ? reason.message : String(reason);
+  if (word === 'WORKER_SHUTDOWN') return 'worker-shutdown';
+  return word === 'CANCELLED' || word === 'PAUSED' ? 'cancelled' : 'superseded';
+}

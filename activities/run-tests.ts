@@ -1,0 +1,13 @@
+import { testCell } from '../src/cell/test-cell.ts';
+import type { CellHost } from '../src/cell/host.ts';
+import type { HostActivities, RunTestsInput, TestReport } from './contract.ts';
+import { withHeartbeat } from './heartbeat.ts';
+import { stepFailure } from './step-failure.ts';
+
+/** Writes the tree, and runs the test command on it where the agent ran. */
+export const createRunTests =
+  (host: CellHost): HostActivities['runTests'] =>
+  (input: RunTestsInput): Promise<TestReport> =>
+    withHeartbeat((signal) =>
+      testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'AgentFailed')),
+    );

@@ -1,0 +1,20 @@
+import { bootCell } from '../src/cell/boot.ts';
+import type { CellHost } from '../src/cell/host.ts';
+import { RepositoryError } from '../src/git/errors.ts';
+import type { HostActivities, SpawnInput, SpawnedCell } from './contract.ts';
+import { failure, messageOf } from './failure.ts';
+import { withHeartbeat } from './heartbeat.ts';
+
+/** Makes the cell: port, worktree, server. A second run finds what the first has made; a failure leaves nothing. */
+export const createSpawnCell =
+  (host: CellHost): HostActivities['spawnCell'] =>
+  (input: SpawnInput): Promise<SpawnedCell> =>
+    withHeartbeat(async (signal) => {
+      try {
+        return await bootCell(host, input, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (error instanceof RepositoryError) throw failure('RepositoryError', error.message, error);
+        throw failure('SpawnFailed', messageOf(error), error);
+      }
+    });

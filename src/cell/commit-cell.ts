@@ -1,0 +1,53 @@
+import type { CommitInput, CommitReport } from '../../activities/contract.ts';
+import { branchOf } from '../domain/names.ts';
+import { agentCommits } from '../git/agent-commits.ts';
+import { fileChanges, writeDiff } from '../git/changes.ts';
+import { commitTree } from '../git/commit.ts';
+import { treeOf } from '../git/revert.ts';
+import { snapshotTree } from '../git/tree.ts';
+import { messageOfCommit } from './commit-message.ts';
+import type { CellHost } from './host.ts';
+import { openCell } from './open-cell.ts';
+import { cellPaths } from './paths.ts';
+import writeFileAtomic from 'write-file-atomic';
+
+/** Commits the tree that was tested, or what is there now when nothing was tested. */
+export async function commitCell(host: CellHost, input: CommitInput): Promise<CommitReport> {
+  const cell = await openCell(host, input.cellId);
+  const { gitDirectory, baseCommit, lease } = cell;
+  const paths = cellPaths(host.stateDirectory, input.cellId);
+  const { tree, protectedPathsTouched } =
+    input.tree === null
+      ? await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths })
+      : { tree: input.tree, protectedPathsTouched: [] };
+  if (tree === (await treeOf(gitDirectory, baseCommit))) return { kind: 'unchanged', protectedPathsTouched };
+
+  await keepAgentCommits(cell, paths.agentCommits);
+  await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
+  const branch = branchOf(lease.owner);
+  const { commit } = await commitTree({
+    gitDirectory,
+    tree,
+    baseCommit,
+    branch,
+    cellId: input.cellId,
+    message: messageOfCommit(lease, input),
+    date: lease.createdAt,
+  });
+  return {
+    kind: 'committed',
+    branch,
+    commit,
+    filesModified: await fileChanges(gitDirectory, baseCommit, tree),
+    protectedPathsTouched,
+  };
+}
+
+/** What the agent committed itself is folded into the one commit; its messages are kept. */
+async function keepAgentCommits(
+  cell: { gitDirectory: string; worktree: string; baseCommit: string },
+  file: string,
+): Promise<void> {
+  const commits = await agentCommits(cell);
+  if (commits.length > 0) await writeFileAtomic(file, JSON.stringify(commits, null, 2), { mode: 0o600 });
+}

@@ -1,0 +1,30 @@
+import type { Logger } from 'pino';
+import type { IsolationName } from '../domain/request.ts';
+import type { BaseConfig } from '../opencode/config.ts';
+import type { CellRuntime, Probe } from '../runtimes/runtime.ts';
+import type { Templates } from '../templates/template.ts';
+import type { LeaseStore } from './leases.ts';
+
+/** What the steps of a cell need of their host: made once, in the worker, and handed down. */
+export interface CellHost {
+  readonly hostId: string;
+  readonly stateDirectory: string;
+  readonly ports: { from: number; to: number };
+  /** The repository of a request that names none. */
+  readonly repository: string | null;
+  /** Paths and URL prefixes that may be worked on. */
+  readonly repositories: readonly string[];
+  /** The runtime of a request that names none. */
+  readonly defaultRuntime: IsolationName;
+  readonly runtimes: Readonly<Record<IsolationName, { runtime: CellRuntime; probe: Probe }>>;
+  readonly leases: LeaseStore;
+  readonly templates: Templates;
+  /** The operator's OpenCode configuration. */
+  readonly opencode: BaseConfig;
+  readonly providerEnvironment: Readonly<Record<string, string>>;
+  /** Where the agent's shell finds programs. */
+  readonly path: string;
+  /** How long an agent may say nothing before it counts as hung, milliseconds. */
+  readonly silenceLimitMs: number;
+  readonly log: Logger;
+}

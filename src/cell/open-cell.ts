@@ -1,0 +1,54 @@
+import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
+import { assertWorktree } from '../git/worktree.ts';
+import { connectServer } from '../opencode/server.ts';
+import type { CellHost } from './host.ts';
+import type { Lease } from './lease.ts';
+import { cellSecret } from './secret.ts';
+
+/** What the cell consisted of is gone. */
+export class CellGone extends Error {
+  override readonly name = 'CellGone';
+}
+
+/** A cell that was spawned, with everything that a step needs of it. */
+export interface OpenCell {
+  lease: Lease;
+  gitDirectory: string;
+  baseCommit: string;
+  worktree: string;
+}
+
+/**
+ * Finds a spawned cell by its lease, and makes sure that its worktree is its own: in an empty directory git would fall
+ * through to whatever repository lies above it.
+ *
+ * @throws CellGone when there is no such cell on this host.
+ */
+export async function openCell(host: CellHost, cellId: string): Promise<OpenCell> {
+  const found = await host.leases.read(cellId);
+  if (found.kind === 'missing') throw new CellGone(`there is no cell ${cellId} on host ${host.hostId}`);
+  if (found.kind === 'unreadable') throw new CellGone(`the lease of cell ${cellId} cannot be read: ${found.reason}`);
+  const { lease } = found;
+  const { gitDirectory, baseCommit, worktree } = lease;
+  if (gitDirectory === null || baseCommit === null || worktree === null)
+    throw new CellGone(`cell ${cellId} was never spawned`);
+  await assertWorktree({ gitDirectory, path: worktree }).catch((error: unknown) => {
+    throw new CellGone(`the worktree of cell ${cellId} is gone`, { cause: error });
+  });
+  return { lease, gitDirectory, baseCommit, worktree };
+}
+
+/** Whether the server of a cell lives. */
+export async function serverLives(host: CellHost, { runtime, server }: Lease): Promise<boolean> {
+  if (server === null) return false;
+  return (await host.runtimes[runtime].runtime.inspect(server)).kind === 'running';
+}
+
+/** A client of the cell's server. @throws CellGone when it has ended. */
+export async function clientOf(host: CellHost, cell: OpenCell): Promise<OpencodeClient> {
+  const { lease, worktree } = cell;
+  if (lease.port === null || !(await serverLives(host, lease)))
+    throw new CellGone(`the server of cell ${lease.cellId} has ended`);
+  const password = await cellSecret(host.stateDirectory, lease.cellId);
+  return connectServer({ port: lease.port, password, worktree });
+}

@@ -1,0 +1,125 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { removeTree } from '../git/remove-worktree.ts';
+import type { CellHost } from './host.ts';
+import type { Lease } from './lease.ts';
+import { hostPaths, isCellId } from './paths.ts';
+import { listPorts, releasePort } from './ports.ts';
+import { teardownCell } from './teardown.ts';
+
+/** Something on this host that no running workflow owns any more, and why that is so. */
+export interface Unowned {
+  resource: 'cell' | 'process' | 'worktree' | 'port' | 'lease';
+  cellId: string;
+  why: string;
+}
+
+/** Whether the run that a lease names is still open; null when nobody can say just now. */
+export type IsOpen = (owner: Lease['owner']) => Promise<boolean | null>;
+
+/** A claim whose answer was lost holds its place this long, milliseconds: a spawn follows a claim within two minutes. */
+const claimLapses = 5 * 60_000;
+/** What has no lease is left alone this long, milliseconds, so that nothing half made is taken. */
+const grace = 5 * 60_000;
+
+/**
+ * Finds what no running workflow owns: leases whose run has ended or that never came to a spawn, and processes,
+ * worktrees and ports of cells that have no lease. It goes by leases and markers, and never by name.
+ * What cannot be decided is left alone.
+ */
+export async function findUnowned(host: CellHost, isOpen: IsOpen): Promise<Unowned[]> {
+  // Before the leases: what was made after this look has its lease by the next.
+  const resources = await resourcesOf(host);
+  const { leases, unreadable } = await host.leases.list();
+  const known = new Set([...leases, ...unreadable].map(({ cellId }) => cellId));
+  const cells = await Promise.all(
+    leases.map(async (lease) => ({
+      resource: 'cell' as const,
+      cellId: lease.cellId,
+      why: await whyUnowned(lease, isOpen),
+    })),
+  );
+  const damaged = await Promise.all(
+    unreadable.map(async ({ cellId, reason }) => ({
+      cellId,
+      reason,
+      old: await isOld(join(hostPaths(host.stateDirectory).cells, cellId)),
+    })),
+  );
+  return [
+    ...cells.flatMap(({ resource, cellId, why }) => (why === null ? [] : [{ resource, cellId, why }])),
+    ...damaged
+      .filter(({ old }) => old)
+      .map(({ cellId, reason }) => ({ resource: 'lease' as const, cellId, why: `it cannot be read: ${reason}` })),
+    ...resources.filter(({ cellId }) => !known.has(cellId)),
+  ];
+}
+
+/** Releases what was found. Idempotent. Answers false where it was not released, and says so in the log. */
+export async function releaseUnowned(host: CellHost, { resource, cellId }: Unowned): Promise<boolean> {
+  try {
+    switch (resource) {
+      case 'cell':
+        await teardownCell(host, cellId);
+        return true;
+      case 'process':
+        return (await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.destroy(cellId)))).some(
+          (ended) => ended > 0,
+        );
+      case 'worktree':
+        return await removeTree(join(hostPaths(host.stateDirectory).worktrees, cellId));
+      case 'port':
+        return await releasePortsOf(host, cellId);
+      case 'lease':
+        return await host.leases.quarantine(cellId);
+    }
+  } catch (error) {
+    host.log.warn({ resource, cellId, error }, 'what nobody owns could not be released; it is tried again');
+    return false;
+  }
+}
+
+async function whyUnowned(lease: Lease, isOpen: IsOpen): Promise<string | null> {
+  const open = await isOpen(lease.owner);
+  if (open === null) return null;
+  if (!open) return `its workflow ${lease.owner.workflowId} has ended`;
+  const lapsed = lease.state === 'claimed' && Date.now() - lease.createdAt > claimLapses;
+  return lapsed ? 'it was claimed, and no spawn followed' : null;
+}
+
+async function resourcesOf(host: CellHost): Promise<Unowned[]> {
+  const { worktrees, ports } = hostPaths(host.stateDirectory);
+  const processes = (await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.list()))).flat();
+  const oldPorts = new Set(await oldNames(ports));
+  const held = (await listPorts(ports)).filter(({ port }) => oldPorts.has(String(port)));
+  const of = (resource: Unowned['resource'], cellIds: readonly string[]): Unowned[] =>
+    [...new Set(cellIds)]
+      .filter(isCellId)
+      .map((cellId) => ({ resource, cellId, why: 'there is no lease of its cell' }));
+  return [
+    ...of('process', processes),
+    ...of('worktree', await oldNames(worktrees)),
+    ...of(
+      'port',
+      held.map(({ cellId }) => cellId),
+    ),
+  ];
+}
+
+async function oldNames(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  const old = await Promise.all(names.map((name) => isOld(join(directory, name))));
+  return names.filter((_, index) => old[index]);
+}
+
+async function isOld(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found !== null && Date.now() - found.mtimeMs > grace;
+}
+
+async function releasePortsOf(host: CellHost, cellId: string): Promise<boolean> {
+  const { ports: directory } = hostPaths(host.stateDirectory);
+  const own = (await listPorts(directory)).filter((lease) => lease.cellId === cellId);
+  const released = await Promise.all(own.map(({ port }) => releasePort(directory, port, cellId)));
+  return released.some(Boolean);
+}

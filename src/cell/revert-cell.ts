@@ -1,0 +1,61 @@
+import { cp } from 'node:fs/promises';
+import type { RevertInput, RevertReport } from '../../activities/contract.ts';
+import { revertedRefOf } from '../domain/names.ts';
+import { fileChanges, writeDiff } from '../git/changes.ts';
+import { NestedRepository } from '../git/errors.ts';
+import { findRef } from '../git/refs.ts';
+import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
+import { snapshotTree } from '../git/tree.ts';
+import type { CellHost } from './host.ts';
+import { type OpenCell, openCell } from './open-cell.ts';
+import { cellPaths } from './paths.ts';
+
+type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
+
+/**
+ * Ends the agent, keeps what it made under `refs/cells/reverted/<cellId>`, and makes the worktree its base again,
+ * which is checked. A second run finds the ref of the first.
+ */
+export async function revertCell(host: CellHost, { cellId, reason }: RevertInput): Promise<RevertReport> {
+  const cell = await openCell(host, cellId);
+  // The work is over: an agent that still writes would make the check below fail.
+  await host.runtimes[cell.lease.runtime].runtime.destroy(cellId);
+  const kept = await keep(host, cell, reason).catch((error: unknown) => keepAside(host, cell, error));
+  await restoreWorktree(cell);
+  return { ...kept, usage: cell.lease.usage };
+}
+
+async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kept> {
+  const { gitDirectory, baseCommit, lease } = cell;
+  const paths = cellPaths(host.stateDirectory, lease.cellId);
+  const earlier = await findRef(gitDirectory, revertedRefOf(lease.cellId));
+  if (earlier)
+    return {
+      revertedRef: revertedRefOf(lease.cellId),
+      filesModified: await fileChanges(gitDirectory, baseCommit, earlier),
+    };
+  const { tree } = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: [] });
+  if (tree === (await treeOf(gitDirectory, baseCommit))) return { revertedRef: null, filesModified: [] };
+  await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
+  const { ref } = await keepReverted({
+    gitDirectory,
+    tree,
+    baseCommit,
+    cellId: lease.cellId,
+    message: `Reverted work of ${lease.owner.taskId}/${lease.owner.agentId}\n\n${reason}\n`,
+    date: lease.createdAt,
+  });
+  return { revertedRef: ref, filesModified: await fileChanges(gitDirectory, baseCommit, tree) };
+}
+
+/** git cannot keep a repository inside a repository: then the files themselves are kept among the artifacts. */
+async function keepAside(host: CellHost, cell: OpenCell, error: unknown): Promise<Kept> {
+  if (!(error instanceof NestedRepository)) throw error;
+  const { worktreeCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
+  await cp(cell.worktree, worktreeCopy, { recursive: true, verbatimSymlinks: true, force: true });
+  host.log.warn(
+    { cellId: cell.lease.cellId, worktreeCopy },
+    'the work holds a repository of its own and was kept as files',
+  );
+  return { revertedRef: null, filesModified: [] };
+}

@@ -1,0 +1,53 @@
+import type { TeardownReport } from '../../activities/contract.ts';
+import { removeTree, removeWorktree } from '../git/remove-worktree.ts';
+import type { CellHost } from './host.ts';
+import type { Lease } from './lease.ts';
+import { cellPaths, hostPaths } from './paths.ts';
+import { listPorts, releasePort } from './ports.ts';
+import { discard } from './trash.ts';
+
+/**
+ * Releases everything that a cell owns, and its lease last. Idempotent: a cell that never was, or is gone, is a success.
+ * One release that fails does not stop the others; then the lease stays, so that the reaper tries again.
+ *
+ * @throws AggregateError with every release that failed.
+ */
+export async function teardownCell(host: CellHost, cellId: string): Promise<TeardownReport> {
+  const found = await host.leases.read(cellId);
+  const lease = found.kind === 'lease' ? found.lease : null;
+  const report: TeardownReport = { released: [], alreadyGone: [] };
+  const errors: unknown[] = [];
+  for (const [kind, release] of releases(host, cellId, lease)) {
+    try {
+      ((await release()) ? report.released : report.alreadyGone).push(kind);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0)
+    throw new AggregateError(errors, `cell ${cellId} was not released whole: ${errors.map(String).join('; ')}`);
+  ((await host.leases.remove(cellId)) ? report.released : report.alreadyGone).push('lease');
+  return report;
+}
+
+/** In the reverse order of their making. */
+function releases(host: CellHost, cellId: string, lease: Lease | null): [string, () => Promise<boolean>][] {
+  const paths = cellPaths(host.stateDirectory, cellId);
+  const runtime = host.runtimes[lease?.runtime ?? host.defaultRuntime].runtime;
+  return [
+    ['process', async () => (await runtime.destroy(cellId)) > 0],
+    ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, cellId)],
+    ['worktree', () => releaseWorktree(lease?.gitDirectory ?? null, paths.worktree)],
+    ['home', () => discard(host.stateDirectory, paths.home)],
+  ];
+}
+
+function releaseWorktree(gitDirectory: string | null, path: string): Promise<boolean> {
+  return gitDirectory === null ? removeTree(path) : removeWorktree({ gitDirectory, path });
+}
+
+async function releasePorts(directory: string, cellId: string): Promise<boolean> {
+  const own = (await listPorts(directory)).filter((lease) => lease.cellId === cellId);
+  await Promise.all(own.map(({ port }) => releasePort(directory, port, cellId)));
+  return own.length > 0;
+}

@@ -1,0 +1,69 @@
+import { type OpencodeClient, createOpencodeClient } from '@opencode-ai/sdk/v2/client';
+
+/** How a cell's server is reached. */
+export interface ServerAddress {
+  port: number;
+  password: string;
+  worktree: string;
+}
+
+/** The server behind this address is not the cell's, or not well. */
+export class ServerUnhealthy extends Error {
+  override readonly name = 'ServerUnhealthy';
+}
+
+/** A server answers a request within this time or counts as hung, milliseconds. */
+const answerLimit = 10_000;
+
+/** A client of one cell's server. Nothing is sent before the first request. */
+export function connectServer({ port, password, worktree }: ServerAddress): OpencodeClient {
+  return createOpencodeClient({
+    baseUrl: `http://127.0.0.1:${port}`,
+    directory: worktree,
+    headers: { Authorization: `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}` },
+  });
+}
+
+/** A signal for one request: the caller's, and a limit on the answer. */
+export function within(signal: AbortSignal, milliseconds: number = answerLimit): { signal: AbortSignal } {
+  return { signal: AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]) };
+}
+
+/**
+ * Proves that the server at this address is ours and can work: it refuses a stranger, takes our password,
+ * names our worktree, and has understood its configuration. Answers its version.
+ *
+ * @throws ServerUnhealthy saying which proof failed.
+ */
+export async function proveServer(address: ServerAddress, signal: AbortSignal): Promise<string> {
+  await refusesStrangers(address.port, signal);
+  const client = connectServer(address);
+  const health = await client.global.health(within(signal));
+  if (!health.data?.healthy) throw unhealthy(address, 'does not take our password', health.error);
+  const path = await client.path.get(undefined, within(signal));
+  if (path.data?.directory !== address.worktree)
+    throw unhealthy(address, `works in ${path.data?.directory ?? 'no directory'}`, path.error);
+  const config = await client.config.get(undefined, within(signal, 30_000));
+  if (!config.data) throw unhealthy(address, 'refuses its configuration', config.error);
+  return health.data.version;
+}
+
+async function refusesStrangers(port: number, signal: AbortSignal): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/global/health`, within(signal)).catch((error: unknown) => {
+    throw new ServerUnhealthy(`nothing answers on port ${port}`, { cause: error });
+  });
+  await answer.body?.cancel();
+  if (answer.status !== 401)
+    throw new ServerUnhealthy(`the server on port ${port} answers without a password (${answer.status})`);
+}
+
+function unhealthy({ port }: ServerAddress, what: string, cause: unknown): ServerUnhealthy {
+  const detail = cause === undefined ? '' : `: ${describeError(cause)}`;
+  return new ServerUnhealthy(`the server on port ${port} ${what}${detail}`, { cause });
+}
+
+/** What an error of the SDK says, which may be an Error, a JSON body, or a text. */
+export function describeError(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  return typeof error === 'string' ? error : JSON.stringify(error).slice(0, 1000);
+}

@@ -1,0 +1,115 @@
+import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
+import type { AssistantMessage, Message, Part } from '@opencode-ai/sdk/v2/types';
+import { partIdOf } from './ids.ts';
+import { describeError, within } from './server.ts';
+
+/** One message with its parts, as the server keeps it. */
+export interface SessionMessage {
+  info: Message;
+  parts: Part[];
+}
+
+/** The server answered a request with an error, or not at all. */
+export class ServerRefused extends Error {
+  override readonly name = 'ServerRefused';
+}
+
+const maximumSummaryBytes = 4096;
+
+/** Finds the session of this title, or makes it: a second run finds what the first has made. */
+export async function openSession(client: OpencodeClient, title: string, signal: AbortSignal): Promise<string> {
+  const sessions = await client.session.list(undefined, within(signal));
+  const known = sessions.data?.find((session) => session.title === title);
+  if (known) return known.id;
+  // With a title the server asks no model for one.
+  const created = await client.session.create({ title }, within(signal, 30_000));
+  if (!created.data) throw refused('would not make a session', created.error);
+  return created.data.id;
+}
+
+/** Hands a prompt to a session. Sent again under the same message id it is recognised, and not run twice. */
+export async function sendPrompt(
+  client: OpencodeClient,
+  prompt: { sessionId: string; messageId: string; model: string; text: string; system?: string | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const slash = prompt.model.indexOf('/');
+  const sent = await client.session.promptAsync(
+    {
+      sessionID: prompt.sessionId,
+      messageID: prompt.messageId,
+      agent: 'build',
+      model: { providerID: prompt.model.slice(0, slash), modelID: prompt.model.slice(slash + 1) },
+      parts: [{ type: 'text', id: partIdOf(prompt.messageId), text: prompt.text }],
+      ...(prompt.system ? { system: prompt.system } : {}),
+    },
+    within(signal, 30_000),
+  );
+  if (sent.error !== undefined) throw refused('would not take the prompt', sent.error);
+}
+
+/** The messages of a session, oldest first; the newest `limit` of them, or all. */
+export async function readMessages(
+  client: OpencodeClient,
+  sessionId: string,
+  signal: AbortSignal,
+  limit?: number,
+): Promise<SessionMessage[]> {
+  const messages = await client.session.messages(
+    { sessionID: sessionId, ...(limit ? { limit } : {}) },
+    within(signal, 30_000),
+  );
+  if (!messages.data) throw refused('would not show the session', messages.error);
+  return messages.data;
+}
+
+/** Whether the session is at work, or waits to ask its provider again. An idle session is absent from the list. */
+export async function isBusy(client: OpencodeClient, sessionId: string, signal: AbortSignal): Promise<boolean> {
+  const status = await client.session.status(undefined, within(signal));
+  if (!status.data) throw refused('would not say what its sessions do', status.error);
+  const own = status.data[sessionId];
+  return own !== undefined && own.type !== 'idle';
+}
+
+/** Ends the turn of a session. Idempotent. */
+export async function abortSession(client: OpencodeClient, sessionId: string, signal: AbortSignal): Promise<void> {
+  await client.session.abort({ sessionID: sessionId }, within(signal));
+}
+
+/**
+ * The assistant message that answers the prompt, once the session has nothing more to say: the newest message,
+ * complete, and newer than ours. Null while that is not so.
+ */
+export function answerTo(messageId: string, messages: readonly SessionMessage[]): AssistantMessage | null {
+  const asked = messages.findIndex(({ info }) => info.id === messageId);
+  const last = messages.at(-1)?.info;
+  if (asked === -1 || last === undefined || last.role !== 'assistant') return null;
+  return last.time.completed === undefined ? null : last;
+}
+
+/** The last thing that the agent said, at most 4 KiB. */
+export function summaryOf(messages: readonly SessionMessage[]): string {
+  for (const { info, parts } of messages.toReversed()) {
+    if (info.role !== 'assistant') continue;
+    const text = parts
+      .flatMap((part) => (part.type === 'text' ? [part.text] : []))
+      .join('\n')
+      .trim();
+    if (text !== '') return cut(text);
+  }
+  return '';
+}
+
+function cut(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= maximumSummaryBytes
+    ? text
+    : `${bytes
+        .subarray(0, maximumSummaryBytes - 4)
+        .toString()
+        .replace(/\uFFFD$/, '')}…`;
+}
+
+function refused(what: string, cause: unknown): ServerRefused {
+  return new ServerRefused(`the server ${what}: ${describeError(cause)}`, { cause });
+}

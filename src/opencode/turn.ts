@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
+import type { Event } from '@opencode-ai/sdk/v2/types';
+import type { TokenUsage } from '../domain/outcome.ts';
+import { followEvents } from './events.ts';
+import { refusePending, refusePermission, refuseQuestion } from './requests.ts';
+import { type SessionMessage, abortSession, answerTo, isBusy, readMessages, summaryOf } from './session.ts';
+import { countUsage } from './usage.ts';
+import { type TurnEnd, judgeError, judgeMessage } from './verdict.ts';
+
+/** What can be said of an agent at work. */
+export interface TurnProgress {
+  tokens: TokenUsage;
+  cost: number | null;
+  summary: string;
+  /** Milliseconds since the epoch. */
+  lastActivity: number;
+  doing: string;
+}
+
+export interface TurnWatch {
+  sessionId: string;
+  /** The id of the prompt whose answer is waited for. */
+  messageId: string;
+  /** Tokens that the cell may use in all; asked again each time, for it may be raised meanwhile. */
+  budget(): number;
+  /** Whether the server's process lives. */
+  alive(): Promise<boolean>;
+  /** How long the agent may say nothing before it counts as hung, milliseconds. */
+  silenceLimit: number;
+  progress(progress: TurnProgress): void;
+}
+
+/** How a watched turn ended. */
+export type WatchedEnd = TurnEnd | { kind: 'budget-spent' } | { kind: 'server-gone'; reason: string };
+
+/** How often the watch looks, milliseconds. */
+const interval = 500;
+/** Every so many looks the session itself is read, in case an event was missed. */
+const readEvery = 6;
+/** The server sends a heartbeat every ten seconds: after this long without one it hangs, milliseconds. */
+const heartbeatLimit = 45_000;
+/** A prompt that was taken shows among the messages within this time, milliseconds. */
+const takenLimit = 60_000;
+
+/** Watches a session until the turn of our prompt has ended, answers what the agent asks, and stops it at its budget. */
+export async function watchTurn(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal): Promise<WatchedEnd> {
+  const stop = new AbortController();
+  const ended = AbortSignal.any([signal, stop.signal]);
+  const view = observe(client, watch, ended);
+  const following = followEvents(client, view, ended);
+  try {
+    for (let look = 0; ; look += 1) {
+      const end = await lookOnce(client, watch, view, look, ended);
+      if (end) return end;
+      await view.nextLook(interval);
+      signal.throwIfAborted();
+    }
+  } finally {
+    watch.progress(view.progress());
+    stop.abort();
+    await following;
+  }
+}
+
+type View = ReturnType<typeof observe>;
+
+async function lookOnce(
+  client: OpencodeClient,
+  watch: TurnWatch,
+  view: View,
+  look: number,
+  signal: AbortSignal,
+): Promise<WatchedEnd | null> {
+  if (!(await watch.alive())) return { kind: 'server-gone', reason: 'the server of the cell has ended' };
+  const overdue = view.overdue();
+  if (overdue) return overdue;
+  if (view.needsReading() || look % readEvery === 0) {
+    const end = await read(client, watch, view, signal).catch((error: unknown) => view.unreadable(error));
+    if (end) return end;
+  }
+  watch.progress(view.progress());
+  if (view.progress().tokens.total < watch.budget()) return null;
+  await abortSession(client, watch.sessionId, signal);
+  return { kind: 'budget-spent' };
+}
+
+async function read(
+  client: OpencodeClient,
+  watch: TurnWatch,
+  view: View,
+  signal: AbortSignal,
+): Promise<WatchedEnd | null> {
+  await refusePending(client, signal);
+  const busy = await isBusy(client, watch.sessionId, signal);
+  const messages = await readMessages(client, watch.sessionId, signal);
+  view.read(messages);
+  if (busy) return null;
+  const answer = answerTo(watch.messageId, messages);
+  if (answer) return view.progress().tokens.total > watch.budget() ? { kind: 'budget-spent' } : judgeMessage(answer);
+  return view.failure();
+}
+
+function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) {
+  const usage = countUsage();
+  const startedAt = Date.now();
+  let lastActivity = startedAt;
+  let lastHeard = startedAt;
+  let doing = 'waiting for the model';
+  let summary = '';
+  let failed: TurnEnd | null = null;
+  let mustRead = false;
+  let taken = false;
+  let wake = (): void => undefined;
+
+  const readSoon = () => {
+    mustRead = true;
+    wake();
+  };
+  return {
+    opened() {
+      lastHeard = Date.now();
+      readSoon();
+    },
+    event(event: Event) {
+      lastHeard = Date.now();
+      if ((event.type as string) === 'server.heartbeat') return; // sent by the server, though not in the SDK's list
+      lastActivity = lastHeard;
+      doing = activityOf(event) ?? doing;
+      if (event.type === 'message.updated') usage.add(event.properties.info);
+      if (event.type === 'permission.asked') void refusePermission(client, event.properties.id, signal).catch(readSoon);
+      if (event.type === 'question.asked') void refuseQuestion(client, event.properties.id, signal).catch(readSoon);
+      if (event.type === 'session.error' && event.properties.error) failed = judgeError(event.properties.error);
+      if (event.type === 'session.idle' || event.type === 'session.error') readSoon();
+      if (event.type === 'message.updated' && usage.tokens().total >= watch.budget()) wake();
+    },
+    read(messages: readonly SessionMessage[]) {
+      mustRead = false;
+      lastHeard = Date.now();
+      for (const { info } of messages) usage.add(info);
+      summary = summaryOf(messages);
+      taken ||= messages.some(({ info }) => info.id === watch.messageId);
+    },
+    /** The session is idle without an answer: an error that the server told only as an event, if there was one. */
+    failure: (): TurnEnd | null => failed,
+    unreadable(error: unknown): null {
+      signal.throwIfAborted();
+      mustRead = true;
+      doing = `the server does not answer: ${error instanceof Error ? error.message : String(error)}`.slice(0, 200);
+      return null;
+    },
+    needsReading: () => mustRead,
+    overdue(): WatchedEnd | null {
+      const now = Date.now();
+      if (now - lastHeard > heartbeatLimit)
+        return { kind: 'server-gone', reason: 'the server of the cell no longer answers' };
+      if (!taken && now - startedAt > takenLimit)
+        return { kind: 'agent-failed', reason: 'the server never took the prompt up' };
+      const silentFor = now - lastActivity;
+      if (silentFor <= watch.silenceLimit) return null;
+      return {
+        kind: 'agent-failed',
+        reason: `the agent was silent for ${Math.round(silentFor / 1000)} seconds (${doing})`,
+      };
+    },
+    progress: (): TurnProgress => ({ tokens: usage.tokens(), cost: usage.cost(), summary, lastActivity, doing }),
+    async nextLook(milliseconds: number) {
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      await sleep(milliseconds, undefined, { signal: AbortSignal.any([woken.signal, signal]) }).catch(() => undefined);
+    },
+  };
+}
+
+/** What an event says about what the agent does, in a few words. */
+function activityOf(event: Event): string | null {
+  if (event.type === 'session.status') {
+    const { status } = event.properties;
+    if (status.type === 'retry')
+      return `waiting for the provider, attempt ${status.attempt}: ${status.message}`.slice(0, 200);
+    return status.type === 'busy' ? 'waiting for the model' : null;
+  }
+  if (event.type !== 'message.part.updated') return null;
+  const { part } = event.properties;
+  if (part.type === 'tool') return `${part.tool} ${part.state.status}`;
+  if (part.type === 'text') return 'writing';
+  return part.type === 'reasoning' ? 'thinking' : null;
+}

@@ -1,0 +1,166 @@
+import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import type { Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
+import type { NativeConnection} from '@temporalio/worker';
+import { Runtime, Worker, type WorkerOptions, makeTelemetryFilterString } from '@temporalio/worker';
+import getPort from 'get-port';
+import { createClaimActivities, createHostActivities } from '../activities/index.ts';
+import type { CellHost } from './cell/host.ts';
+import { acquireHostLock } from './cell/hostlock.ts';
+import type { Config } from './config.ts';
+import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
+import type { Logger } from './telemetry/log.ts';
+import { metrics } from './telemetry/metrics.ts';
+import { temporalLogger } from './telemetry/temporal-log.ts';
+import { connectTemporal, connectWorker, temporalTarget } from './temporal/connection.ts';
+import { claimSlots } from './worker/claim-slots.ts';
+import { createGauges } from './worker/gauges.ts';
+import { makeHost } from './worker/make-host.ts';
+import { startMetricsServer } from './worker/metrics-server.ts';
+import { startReaping } from './worker/reaping.ts';
+import { registerSearchAttributes } from './worker/search-attributes.ts';
+
+export interface WorkerRun {
+  log: Logger;
+  /** Ends the worker: no more cells are claimed, running steps are handed back within a bounded time. */
+  signal: AbortSignal;
+  /** Called once the worker serves its queues. */
+  ready?: (worker: { hostId: string; metricsUrl: string }) => void;
+}
+
+/** Steps that run get this long to hand their cell back, then they are cut off; milliseconds. */
+const shutdownGrace = 5_000;
+const shutdownForce = 20_000;
+
+/**
+ * Runs the worker of this host until the signal aborts: workflows, claims and the steps of the cells that live here.
+ * Agents outlive it: the next worker on the same state directory takes them up.
+ *
+ * @throws UserError when a setting, Temporal, or another worker on the state directory is in the way.
+ */
+export async function runWorker(config: Config, { log, signal, ready }: WorkerRun): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const host = await makeHost(config, log);
+  stack.use(await acquireHostLock(config.stateDirectory));
+  const target = temporalTarget(config.temporal);
+  const { client, connection } = stack.use(await connectClient(target));
+  await registerSearchAttributes(connection, target.namespace);
+
+  const sdkMetrics = `127.0.0.1:${await getPort({ host: '127.0.0.1' })}`;
+  installRuntime(log, sdkMetrics);
+  const native = await connectWorker(target);
+  stack.defer(() => native.close());
+  const meter = Runtime.instance().metricMeter;
+  const updateGauges = createGauges(meter, host, config.capacity);
+  const reaped = meter.createCounter(metrics.reaped.name, metrics.reaped.unit, metrics.reaped.description);
+  stack.use(await startReaping(host, client, { reaped, artifactRetentionMs: config.artifactRetentionMs }));
+
+  const workers = await createWorkers(config, host, native, target.namespace);
+  const server = stack.use(
+    await startMetricsServer(config.metricsAddress, {
+      async metrics() {
+        await updateGauges();
+        return (await fetch(`http://${sdkMetrics}/metrics`)).text();
+      },
+      health: () => ({
+        healthy: workers.every((worker) => worker.getState() === 'RUNNING'),
+        host: config.hostId,
+        workers: Object.fromEntries(workers.map((worker) => [worker.options.taskQueue, worker.getState()])),
+      }),
+    }),
+  );
+  await runAll(workers, signal, () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` }));
+}
+
+async function connectClient(target: ReturnType<typeof temporalTarget>) {
+  const connected = await connectTemporal(target);
+  return {
+    client: connected.client,
+    connection: connected.client.connection as Connection,
+    [Symbol.asyncDispose]: () => connected[Symbol.asyncDispose](),
+  }; // `connectTemporal` made it
+}
+
+/** Signals are ours to handle: the SDK would shut down by itself and leave the rest of the worker running. */
+function installRuntime(log: Logger, bindAddress: string): void {
+  const seconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+  const histograms = Object.values(metrics).filter(({ kind }) => kind === 'histogram');
+  Runtime.install({
+    logger: temporalLogger(log),
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+      metrics: {
+        prometheus: {
+          bindAddress,
+          histogramBucketOverrides: Object.fromEntries(histograms.map(({ name }) => [name, seconds])),
+        },
+      },
+    },
+  });
+}
+
+async function createWorkers(
+  config: Config,
+  host: CellHost,
+  connection: NativeConnection,
+  namespace: string,
+): Promise<Worker[]> {
+  const identity = (role: string) => `${config.hostId}/${role}/${process.pid}`;
+  const common = {
+    connection,
+    namespace,
+    shutdownGraceTime: shutdownGrace,
+    shutdownForceTime: shutdownForce,
+    maxHeartbeatThrottleInterval: '5s',
+  } satisfies Partial<WorkerOptions>;
+  return Promise.all([
+    Worker.create({ ...common, ...workflowSource(), taskQueue: workflowTaskQueue, identity: identity('workflows') }),
+    Worker.create({
+      ...common,
+      taskQueue: claimTaskQueue,
+      identity: identity('claim'),
+      activities: { ...createClaimActivities(host) },
+      maxConcurrentActivityTaskPolls: 1,
+      tuner: {
+        activityTaskSlotSupplier: claimSlots(host.leases, config.capacity),
+        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+        localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+        nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+      },
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: hostTaskQueue(config.hostId),
+      identity: identity('host'),
+      activities: { ...createHostActivities(host) },
+      // Each cell has one step at a time and messages beside it: a step never waits for a slot.
+      maxConcurrentActivityTaskExecutions: config.capacity * 2 + 20,
+      maxConcurrentActivityTaskPolls: 4,
+    }),
+  ]);
+}
+
+/** The shipped package has its workflows bundled; from a checkout they are bundled now. */
+function workflowSource(): Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOptions, 'workflowsPath'> {
+  const bundle = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+  if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
+  return { workflowsPath: fileURLToPath(new URL(`../workflows/index${extname(import.meta.url)}`, import.meta.url)) };
+}
+
+/** All of them, or none: when one ends, the others are shut down too. */
+async function runAll(workers: readonly Worker[], signal: AbortSignal, ready: () => void): Promise<void> {
+  const shutDown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  signal.addEventListener('abort', shutDown, { once: true });
+  const running = workers.map((worker) => worker.run().finally(shutDown));
+  if (signal.aborted) shutDown();
+  else ready();
+  const ended = await Promise.allSettled(running);
+  signal.removeEventListener('abort', shutDown);
+  const failed = ended.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
+}

@@ -1,0 +1,61 @@
+import { mkdir } from 'node:fs/promises';
+import type { CellHost } from '../cell/host.ts';
+import { stateDirectoryId } from '../cell/hostlock.ts';
+import { createLeaseStore } from '../cell/leases.ts';
+import type { Config } from '../config.ts';
+import type { IsolationName } from '../domain/request.ts';
+import { UserError } from '../domain/user-error.ts';
+import { readBaseConfig } from '../opencode/config.ts';
+import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { loadTemplates } from '../templates/load.ts';
+
+/** The strongest first. */
+const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies IsolationName[];
+
+/** Makes what the steps of a cell need of this host, from its settings. Makes nothing but the state directory. */
+export async function makeHost(config: Config, log: Logger): Promise<CellHost> {
+  await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
+  const runtimes = await probeRuntimes({ owner: await stateDirectoryId(config.stateDirectory) });
+  return {
+    hostId: config.hostId,
+    stateDirectory: config.stateDirectory,
+    ports: config.ports,
+    repository: config.repository,
+    repositories: config.repositories,
+    defaultRuntime: chooseRuntime(config.runtime, runtimes),
+    runtimes,
+    leases: createLeaseStore(config.stateDirectory),
+    templates: await loadTemplates(config.templates),
+    opencode: await readOpencodeConfig(config.opencodeConfig),
+    providerEnvironment: config.providerEnvironment,
+    path: config.path,
+    silenceLimitMs: config.silenceLimitMs,
+    log,
+  };
+}
+
+/** A runtime that was asked for and cannot be had is an error: a weaker one is never taken instead. */
+function chooseRuntime(wanted: IsolationName | null, runtimes: Record<IsolationName, ProbedRuntime>): IsolationName {
+  if (wanted === null) return byStrength.find((name) => runtimes[name].probe.usable) ?? 'process';
+  const { probe } = runtimes[wanted];
+  if (probe.usable) return wanted;
+  throw new UserError('InvalidConfiguration', `CELLS_RUNTIME=${wanted} is not available on this host: ${probe.why}`, {
+    try: probe.try,
+  });
+}
+
+async function readOpencodeConfig(file: string | null): Promise<CellHost['opencode']> {
+  try {
+    return await readBaseConfig(file);
+  } catch (cause) {
+    throw new UserError(
+      'InvalidConfiguration',
+      `CELLS_OPENCODE_CONFIG: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        try: 'correct the file, or unset CELLS_OPENCODE_CONFIG',
+        cause,
+      },
+    );
+  }
+}

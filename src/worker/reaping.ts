@@ -1,0 +1,53 @@
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { MetricCounter } from '@temporalio/common';
+import type { CellHost } from '../cell/host.ts';
+import { type IsOpen, findUnowned, releaseUnowned } from '../cell/reaper.ts';
+import { expireArtifacts } from '../cell/retention.ts';
+
+/** How often the reaper looks, milliseconds. */
+const interval = 60_000;
+
+/** Asks Temporal whether a run is open. Answers null while Temporal cannot say. */
+export function askTemporal(client: Client): IsOpen {
+  return async ({ workflowId, runId }) => {
+    try {
+      const { status } = await client.workflow.getHandle(workflowId, runId).describe();
+      return status.name === 'RUNNING' || status.name === 'PAUSED';
+    } catch (error) {
+      return error instanceof WorkflowNotFoundError ? false : null;
+    }
+  };
+}
+
+/** Looks at once, and then every minute until it is disposed; the first look is over when this returns. */
+export async function startReaping(
+  host: CellHost,
+  client: Client,
+  options: { reaped: MetricCounter; artifactRetentionMs: number },
+): Promise<AsyncDisposable> {
+  const isOpen = askTemporal(client);
+  const look = async () => {
+    for (const unowned of await findUnowned(host, isOpen)) {
+      host.log.info({ ...unowned }, 'releasing what nobody owns any more');
+      if (await releaseUnowned(host, unowned)) options.reaped.add(1, { resource: unowned.resource });
+    }
+    const { leases } = await host.leases.list();
+    await expireArtifacts(
+      host.stateDirectory,
+      options.artifactRetentionMs,
+      new Set(leases.map(({ cellId }) => cellId)),
+    );
+  };
+  let looking = look().catch((error: unknown) => host.log.warn({ error }, 'the reaper could not look'));
+  await looking;
+  const timer = setInterval(() => {
+    looking = looking.then(look).catch((error: unknown) => host.log.warn({ error }, 'the reaper could not look'));
+  }, interval);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}
