@@ -1,0 +1,92 @@
+import { isAbsolute, join } from 'node:path';
+
+/** Where a host keeps what it keeps, by kind. */
+export interface HostPaths {
+  /** One directory for each lease. */
+  cells: string;
+  worktrees: string;
+  artifacts: string;
+  /** Bare mirrors of repositories that are given by URL. */
+  repositories: string;
+  /** One file for each port that is taken. */
+  ports: string;
+  /** What is being deleted: renamed to here first, so that its name is free at once. */
+  trash: string;
+  /** Leases that cannot be read, kept for a person to look at. */
+  quarantine: string;
+  /** Holds the random id of this state directory. */
+  id: string;
+}
+
+/** Where one cell keeps what it owns. */
+export interface CellPaths {
+  /** Mode 700; goes with the lease. */
+  directory: string;
+  lease: string;
+  /** The server's own home. */
+  home: string;
+  /** The password of the server, mode 600. */
+  secret: string;
+  /** The index with which the host writes the cell's tree. */
+  index: string;
+  worktree: string;
+  /** What stays when the cell is gone, for the time of retention. */
+  artifacts: string;
+  serverLog: string;
+  transcript: string;
+  diff: string;
+  /** Work that git cannot keep, as files. */
+  worktreeCopy: string;
+  /** The messages of the commits that the agent made itself. */
+  agentCommits: string;
+  /** Output of one run of the test command; the first round is 0. */
+  readonly testOutput: (round: number) => string;
+}
+
+/** @throws when `stateDirectory` is not an absolute path */
+export function hostPaths(stateDirectory: string): HostPaths {
+  if (!isAbsolute(stateDirectory)) throw new Error(`the state directory must be an absolute path: ${stateDirectory}`);
+  return {
+    cells: join(stateDirectory, 'cells'),
+    worktrees: join(stateDirectory, 'worktrees'),
+    artifacts: join(stateDirectory, 'artifacts'),
+    repositories: join(stateDirectory, 'repositories'),
+    ports: join(stateDirectory, 'ports'),
+    trash: join(stateDirectory, 'trash'),
+    quarantine: join(stateDirectory, 'quarantine'),
+    id: join(stateDirectory, 'id'),
+  };
+}
+
+/** @throws when `cellId` is not the id of a cell: no path is ever made from anything else */
+export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
+  if (!isCellId(cellId)) throw new Error(`not the id of a cell: ${JSON.stringify(cellId)}`);
+  const host = hostPaths(stateDirectory);
+  const directory = join(host.cells, cellId);
+  const artifacts = join(host.artifacts, cellId);
+  return {
+    directory,
+    lease: join(directory, 'lease.json'),
+    home: join(directory, 'home'),
+    secret: join(directory, 'secret'),
+    index: join(directory, 'index'),
+    worktree: join(host.worktrees, cellId),
+    artifacts,
+    serverLog: join(artifacts, 'server.log'),
+    transcript: join(artifacts, 'transcript.json'),
+    diff: join(artifacts, 'changes.diff'),
+    worktreeCopy: join(artifacts, 'worktree'),
+    agentCommits: join(artifacts, 'agent-commits.txt'),
+    testOutput: (round) => join(artifacts, `test-${wholeNumber(round)}.log`),
+  };
+}
+
+/** Whether a string has the form that `cellIdOf` gives. */
+export function isCellId(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text);
+}
+
+function wholeNumber(round: number): number {
+  if (!Number.isSafeInteger(round) || round < 0) throw new Error(`not a round of a test: ${round}`);
+  return round;
+}
