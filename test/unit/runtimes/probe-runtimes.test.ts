@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { isolations } from '../../../src/domain/request.ts';
+import { probeRuntimes } from '../../../src/runtimes/index.ts';
+
+const never = new AbortController().signal;
+const missing = { usable: false, why: expect.stringMatching(/^not available on this host/), try: expect.any(String) };
+
+test('every runtime that a request may name is known, under its own name', async () => {
+  const probed = await probeRuntimes({ owner: 'test' });
+  expect(Object.keys(probed).toSorted()).toEqual(isolations.toSorted());
+  for (const name of isolations) expect(probed[name].runtime.name).toBe(name);
+});
+
+test.runIf(process.platform === 'linux')(
+  'the process runtime is usable, and says that it does not confine',
+  async () => {
+    const { process: found } = await probeRuntimes({ owner: 'test' });
+    expect(found.probe).toMatchObject({ usable: true });
+    expect(JSON.stringify(found.probe)).toContain('does not confine');
+    expect(Object.keys(found.runtime.unsupported).toSorted()).toEqual(['network', 'resources']);
+  },
+);
+
+test.each(['bubblewrap', 'docker'] as const)(
+  '%s is not available: it says so, holds nothing and starts nothing',
+  async (name) => {
+    const { runtime, probe } = (await probeRuntimes({ owner: 'test' }))[name];
+    expect(probe).toEqual(missing);
+    expect(await runtime.list()).toEqual([]);
+    expect(await runtime.destroy('0123456789abcdef')).toBe(0);
+    const spec = {
+      cellId: '0123456789abcdef',
+      command: ['true'] as const,
+      directory: '/',
+      env: {},
+      logFile: '/dev/null',
+    };
+    await expect(runtime.start(spec, never)).rejects.toThrow('not available on this host');
+  },
+);
