@@ -1,0 +1,151 @@
+import { dirname } from 'node:path';
+import { GitError, GitPluginError, simpleGit } from 'simple-git';
+
+/**
+ * Where git works. The git directory is always named and never looked for, since an agent may have replaced what git
+ * would find; only the caller's own repository is looked at (`inspect`), and there only at that very directory.
+ */
+export type Place =
+  | {
+      gitDirectory: string;
+      workTree?: string;
+      /** Our own index instead of the one of the git directory. */ indexFile?: string;
+    }
+  | { inspect: string };
+
+export interface GitOptions {
+  /** Given to git on its standard input; must not be empty. */
+  input?: string | Buffer;
+  /** More `name=value` settings for this call. */
+  config?: readonly string[];
+  /** More environment variables for this call. */
+  env?: Readonly<Record<string, string>>;
+  signal?: AbortSignal | undefined;
+}
+
+/** git ended with something other than 0. The message is what git said. */
+export class GitFailed extends GitError {
+  override readonly name = 'GitFailed';
+  /** Null when a signal ended git. */
+  readonly exitCode: number | null;
+
+  constructor(message: string, exitCode: number | null) {
+    super(undefined, message);
+    this.exitCode = exitCode;
+  }
+}
+
+/**
+ * Runs git on the host with the user's and the machine's configuration out of the way; no hook, helper, pager or monitor runs.
+ * Every call to git goes through here. Answers the standard output; throws `GitFailed` unless git ended with 0,
+ * and the signal's reason when it was aborted.
+ */
+export async function git(args: readonly string[], place: Place, options: GitOptions = {}): Promise<string> {
+  return (await gitBytes(args, place, options)).toString('utf8');
+}
+
+/** As `git`, with the output as bytes: names of files need not be UTF-8. */
+export async function gitBytes(args: readonly string[], place: Place, options: GitOptions = {}): Promise<Buffer> {
+  options.signal?.throwIfAborted();
+  const chunks: Buffer[] = [];
+  const environment = environmentOf(place, options.env ?? {});
+  const { input, signal } = options;
+  const runner = simpleGit({
+    baseDir: directoryOf(place),
+    config: [...settings, ...(options.config ?? [])],
+    allowEnvironment: Object.keys(environment),
+    unsafe: permitted,
+    // The default settles 50 ms after the exit, when output may still be on its way.
+    completion: { onClose: true, onExit: false },
+    errors: (error, { exitCode, stdErr }) =>
+      error instanceof GitPluginError || exitCode === 0
+        ? error
+        : new GitFailed(saidBy(stdErr, args, exitCode), exitCode),
+    ...(input === undefined ? {} : { input: () => input }),
+    ...(signal === undefined ? {} : { abort: signal }),
+  });
+  runner.env(environment).outputHandler((_command, output) => output.on('data', (chunk: Buffer) => chunks.push(chunk)));
+  try {
+    await runner.raw([...directories(place), ...args]);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+const settings = [
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'core.pager=cat',
+  'core.askPass=',
+  'credential.helper=',
+  'commit.gpgSign=false',
+  'log.showSignature=false',
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'diff.ignoreSubmodules=all',
+  'submodule.recurse=false',
+  'protocol.allow=never',
+  // A cell sees all of its repository, and its index stands alone and is compared by everything the file system tells.
+  'core.sparseCheckout=false',
+  'core.splitIndex=false',
+  'core.untrackedCache=false',
+  'core.trustctime=true',
+  'core.checkStat=default',
+  // Only branches and refs of our own are written, and they need no log.
+  'core.logAllRefUpdates=false',
+  'core.filesRefLockTimeout=1000',
+  'core.packedRefsTimeout=1000',
+  'i18n.commitEncoding=UTF-8',
+];
+
+/** What simple-git guards against in the arguments of strangers; here these settings switch the same things off. */
+const permitted = {
+  allowUnsafeConfigPaths: true,
+  allowUnsafeHooksPath: true,
+  allowUnsafeFsMonitor: true,
+  allowUnsafePager: true,
+  allowUnsafeAskPass: true,
+  allowUnsafeCredentialHelper: true,
+  allowUnsafeProtocolOverride: true,
+  allowUnsafeSshCommand: true,
+};
+
+function environmentOf(place: Place, more: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    LC_ALL: 'C',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CEILING_DIRECTORIES: dirname(directoryOf(place)),
+    GIT_OPTIONAL_LOCKS: '0',
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_LITERAL_PATHSPECS: '1',
+    GIT_AUTHOR_NAME: 'agent-cells',
+    GIT_AUTHOR_EMAIL: 'agent-cells@localhost',
+    GIT_COMMITTER_NAME: 'agent-cells',
+    GIT_COMMITTER_EMAIL: 'agent-cells@localhost',
+    ...('gitDirectory' in place && place.indexFile !== undefined ? { GIT_INDEX_FILE: place.indexFile } : {}),
+    ...more,
+  };
+}
+
+function directoryOf(place: Place): string {
+  return 'inspect' in place ? place.inspect : (place.workTree ?? place.gitDirectory);
+}
+
+function directories(place: Place): string[] {
+  if ('inspect' in place) return [];
+  return [
+    `--git-dir=${place.gitDirectory}`,
+    ...(place.workTree === undefined ? [] : [`--work-tree=${place.workTree}`]),
+  ];
+}
+
+function saidBy(output: readonly Buffer[], args: readonly string[], exitCode: number | null): string {
+  const text = Buffer.concat(output).toString('utf8').trim();
+  return text === '' ? `git ${args[0] ?? ''} ended with ${exitCode ?? 'a signal'} and said nothing` : text;
+}

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RepositoryError } from './errors.ts';
+import { git, GitFailed } from './git.ts';
+import { withRepositoryLock } from './repository-lock.ts';
+
+/**
+ * The git directory of the mirror of a URL, fetched after this call began: made when it is the first time.
+ * The remote's branches are kept as `refs/remotes/origin/*`, so that a fetch can never touch the branches of cells,
+ * which live in the mirror as `refs/heads/cells/*`.
+ */
+export async function openMirror(url: string, mirrorsDirectory: string, signal?: AbortSignal): Promise<string> {
+  const asked = Date.now();
+  const hash = createHash('sha256').update(url.replace(/\/+$/, '')).digest('hex').slice(0, 24);
+  const path = join(mirrorsDirectory, `${hash}.git`);
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const gitDirectory = await realpath(path);
+  const update = async () => {
+    // Many cells ask at once: a fetch that began after this one asked is new enough for it.
+    if ((await lastFetch(gitDirectory)) > asked) return;
+    const began = Date.now();
+    await git(['init', '--bare', '--quiet', '--initial-branch=main'], { inspect: gitDirectory }, { signal });
+    await fetch(url, gitDirectory, signal);
+    await writeFile(stamp(gitDirectory), String(began));
+  };
+  await withRepositoryLock(gitDirectory, update, { signal, timeoutMs: 15 * 60_000, purpose: 'fetch' });
+  return gitDirectory;
+}
+
+const stamp = (gitDirectory: string) => join(gitDirectory, 'agent-cells-fetched');
+
+async function lastFetch(gitDirectory: string): Promise<number> {
+  return Number(await readFile(stamp(gitDirectory), 'utf8').catch(() => '0'));
+}
+
+const refs = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];
+
+const network = [
+  'protocol.https.allow=always',
+  'protocol.ssh.allow=always',
+  'protocol.file.allow=always',
+  // A transfer that stands still ends after a minute.
+  'http.lowSpeedLimit=1000',
+  'http.lowSpeedTime=60',
+];
+
+/** What a fetch needs of the machine besides the repository: its way out, and the keys of its ssh agent. */
+const inherited =
+  'https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO SSH_AUTH_SOCK'.split(
+    ' ',
+  );
+
+async function fetch(url: string, gitDirectory: string, signal?: AbortSignal): Promise<void> {
+  const env: Record<string, string> = { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=30' };
+  for (const name of inherited) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  const flags = ['--quiet', '--prune', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-gc', '--no-tags'];
+  try {
+    await git(['fetch', ...flags, '--', url, ...refs], { gitDirectory }, { config: network, env, signal });
+  } catch (error) {
+    if (error instanceof GitFailed) throw explained(url, error);
+    throw error;
+  }
+}
+
+const passing =
+  /resolve host|timed out|timeout|connect|unexpected disconnect|early EOF|RPC failed|returned error: (429|5\d\d)/i;
+
+/** The network's troubles pass, and may be tried again; that there is no such repository does not. */
+function explained(url: string, error: GitFailed): Error {
+  const message = withoutCredentials(`${url} could not be fetched: ${error.message}`);
+  return passing.test(error.message)
+    ? new Error(message, { cause: error })
+    : new RepositoryError(message, { cause: error });
+}
+
+/** URLs in a text as they may be shown. */
+export function withoutCredentials(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]*@/g, '//');
+}

@@ -1,0 +1,60 @@
+import { lstat, readdir } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { NestedRepository } from './errors.ts';
+import { type Place, gitBytes } from './git.ts';
+import { pathOf, type RawName, readable, splitNames } from './names.ts';
+
+type WorktreeIndex = Place & { workTree: string };
+
+/** The submodules that the index holds. */
+export async function submodulesOf(place: Place, signal?: AbortSignal): Promise<RawName[]> {
+  const entries = splitNames(await gitBytes(['ls-files', '--stage', '-z'], place, { signal }));
+  return entries.filter((entry) => entry.startsWith('160000 ')).map((entry) => entry.slice(entry.indexOf('\t') + 1));
+}
+
+/**
+ * Throws `NestedRepository` when there is a repository below the root of the worktree, or anything in the directory of a submodule:
+ * git would record at most a commit id of it, and the files would be lost. What is ignored is not looked at.
+ */
+export async function assertNothingNested(
+  place: WorktreeIndex,
+  submodules: readonly RawName[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const others = splitNames(await gitBytes(['ls-files', '--others', '--exclude-standard', '-z'], place, { signal }));
+  const tracked = splitNames(await gitBytes(['ls-files', '--cached', '-z'], place, { signal }));
+  // git lists a repository as a directory, with a slash at the end, and does not look into it.
+  const found = others.filter((name) => name.endsWith('/')).map((name) => name.slice(0, -1));
+  for (const directory of directoriesOf([...others, ...tracked])) {
+    if (await isThere(place, posix.join(directory, '.git'))) found.push(directory);
+  }
+  for (const submodule of submodules) {
+    if (!(await isEmpty(place, submodule))) found.push(submodule);
+  }
+  const [first] = found;
+  if (first === undefined) return;
+  const names = [...new Set(found)].slice(0, 5).map(readable).join(', ');
+  throw new NestedRepository(
+    `the agent left a repository inside its worktree (${names}): files in it cannot become part of the commit; have it remove .git there, or add the directory to .gitignore`,
+  );
+}
+
+/** Every directory below the root that holds one of the files. */
+function directoriesOf(names: readonly RawName[]): Set<RawName> {
+  const directories = new Set<RawName>();
+  for (const name of names) {
+    for (let parent = posix.dirname(name); parent !== '.' && !directories.has(parent); parent = posix.dirname(parent)) {
+      directories.add(parent);
+    }
+  }
+  return directories;
+}
+
+async function isThere(place: WorktreeIndex, name: RawName): Promise<boolean> {
+  return (await lstat(pathOf(place.workTree, name)).catch(() => null)) !== null;
+}
+
+/** A submodule is a directory that git leaves empty; one that is gone was deleted, which can be recorded. */
+async function isEmpty(place: WorktreeIndex, name: RawName): Promise<boolean> {
+  return (await readdir(pathOf(place.workTree, name)).catch(() => [])).length === 0;
+}

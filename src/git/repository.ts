@@ -1,0 +1,117 @@
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { isAllowed, isUrl } from './allow-list.ts';
+import { RepositoryError } from './errors.ts';
+import { git, GitFailed } from './git.ts';
+import { openMirror, withoutCredentials } from './mirror.ts';
+
+export interface RepositoryWanted {
+  /** Absolute path, or URL. */
+  repository: string;
+  /** Paths and URL prefixes that this worker may work on. */
+  allowed: readonly string[];
+  /** Where the mirrors of URLs are kept; made when it does not exist. */
+  mirrorsDirectory: string;
+}
+
+/**
+ * Finds the git directory that holds the objects and refs, by its real path; of a URL, a mirror that was fetched just now.
+ * Throws `RepositoryError` when the repository is not allowed, missing, not a repository, or not the top of one.
+ */
+export async function openRepository(
+  wanted: RepositoryWanted,
+  signal?: AbortSignal,
+): Promise<{ gitDirectory: string }> {
+  const { repository, allowed, mirrorsDirectory } = wanted;
+  if (!(await isAllowed(repository, allowed))) {
+    throw new RepositoryError(
+      `${withoutCredentials(repository)} is not a repository that this worker may work on; add it, or a path or URL above it, to CELLS_REPOSITORIES of the worker`,
+    );
+  }
+  if (isUrl(repository)) return { gitDirectory: await openMirror(repository, mirrorsDirectory, signal) };
+  return { gitDirectory: await gitDirectoryOf(repository, allowed, signal) };
+}
+
+/**
+ * The full id of the commit that a branch, tag or commit names; a branch that only the remote has will do.
+ * Throws `RepositoryError` when there is none, naming what there is.
+ */
+export async function resolveBase(gitDirectory: string, branch: string, signal?: AbortSignal): Promise<string> {
+  const names = [`refs/heads/${branch}`, branch, `refs/remotes/origin/${branch}`];
+  // What looks like an option can only be a branch, and so has to be named in full.
+  for (const name of names.filter((candidate) => !candidate.startsWith('-'))) {
+    const commit = await commitOf(gitDirectory, name, signal);
+    if (commit !== null) return commit;
+  }
+  const branches = await someBranches(gitDirectory, signal);
+  throw new RepositoryError(
+    branches.length === 0
+      ? `${gitDirectory} has no commits: a cell needs one to start from; make a first commit`
+      : `${gitDirectory} has no branch, tag or commit "${branch}"; it has ${branches.join(', ')}`,
+  );
+}
+
+/** The commit at the tip of a branch, or null when there is no such branch. */
+export async function findTipOf(gitDirectory: string, branch: string, signal?: AbortSignal): Promise<string | null> {
+  return await commitOf(gitDirectory, `refs/heads/${branch}`, signal);
+}
+
+async function gitDirectoryOf(repository: string, allowed: readonly string[], signal?: AbortSignal): Promise<string> {
+  const path = await directoryAt(repository);
+  const query = ['rev-parse', '--path-format=absolute', '--is-bare-repository', '--git-dir', '--git-common-dir'];
+  // Naming this very directory in the settings says that it is trusted whoever owns it.
+  const config = allowed.some((entry) => resolve(entry) === path) ? [`safe.directory=${path}`] : [];
+  const options = { config, env: { GIT_CEILING_DIRECTORIES: dirname(path) }, signal };
+  try {
+    const answer = await git(query, { inspect: path }, options);
+    const [bare, gitDirectory = '', common = ''] = answer.split('\n');
+    const top =
+      bare === 'true' || gitDirectory === path
+        ? gitDirectory
+        : await git(['rev-parse', '--show-toplevel'], { inspect: path }, options);
+    if ((await realpath(top.trimEnd())) === path) return await realpath(common);
+  } catch (error) {
+    if (!(error instanceof GitFailed)) throw error;
+    throw new RepositoryError(
+      `${repository} is not the top directory of a git repository, or one that git refuses: ${error.message}`,
+      { cause: error },
+    );
+  }
+  throw new RepositoryError(
+    `${repository} is a directory inside a repository; give the top directory of the repository`,
+  );
+}
+
+async function directoryAt(repository: string): Promise<string> {
+  try {
+    const path = await realpath(repository);
+    if ((await stat(path)).isDirectory()) return path;
+  } catch (error) {
+    throw new RepositoryError(`${repository} does not exist on this host, or cannot be read`, { cause: error });
+  }
+  throw new RepositoryError(`${repository} is a file and not a directory with a git repository`);
+}
+
+async function commitOf(gitDirectory: string, name: string, signal?: AbortSignal): Promise<string | null> {
+  try {
+    const query = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+    return (await git(query, { gitDirectory }, { signal })).trim();
+  } catch (error) {
+    // 1: there is no such name; 128: there cannot be.
+    if (error instanceof GitFailed && (error.exitCode === 1 || error.exitCode === 128)) return null;
+    throw error;
+  }
+}
+
+async function someBranches(gitDirectory: string, signal?: AbortSignal): Promise<string[]> {
+  const query = [
+    'for-each-ref',
+    '--count=8',
+    '--sort=-committerdate',
+    '--format=%(refname:short)',
+    'refs/heads',
+    'refs/remotes/origin',
+  ];
+  const names = await git(query, { gitDirectory }, { signal });
+  return names.split('\n').filter((name) => name !== '');
+}

@@ -1,0 +1,57 @@
+import { git, gitBytes, type Place } from './git.ts';
+import { type RawName, splitNames } from './names.ts';
+
+interface Entry {
+  name: RawName;
+  mode: string;
+  /** Of the blob before the change. */
+  id: string;
+}
+
+/** Compares a worktree with its index by contents, not by times. */
+export const worktreeChanges = ['diff', '--no-ext-diff', '--no-abbrev'] as const;
+
+/**
+ * Splits what a comparison of git calls changed into files that have the very bytes of the blob, and files that differ.
+ * The former come of attributes that convert line ends of files that were committed without: git calls them changed
+ * whenever it reads them, though nobody touched them.
+ */
+export async function splitByBytes(
+  place: Place & { workTree: string },
+  comparison: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ same: Entry[]; different: RawName[] }> {
+  const raw = splitNames(await gitBytes([...comparison, '--raw', '--no-renames', '-z'], place, { signal }));
+  const entries = raw.flatMap((line, index) => {
+    const name = raw[index + 1];
+    const [mode = '', , id = ''] = line.split(' ');
+    return index % 2 === 0 && name !== undefined
+      ? [{ name, mode: mode.slice(1), id, modified: line.endsWith(' M') }]
+      : [];
+  });
+  // git takes these names by line, and would follow a link; a file with a line break in its name counts as changed.
+  const candidates = entries.filter(
+    ({ name, mode, modified }) => modified && mode.startsWith('100') && !name.includes('\n'),
+  );
+  const ids = await idsOf(
+    place,
+    candidates.map(({ name }) => name),
+    signal,
+  );
+  const same = candidates.filter(({ id }, index) => id === ids[index]);
+  const untouched = new Set(same.map(({ name }) => name));
+  return { same, different: entries.map(({ name }) => name).filter((name) => !untouched.has(name)) };
+}
+
+/** Makes the index have these entries. */
+export async function writeEntries(place: Place, entries: readonly Entry[], signal?: AbortSignal): Promise<void> {
+  if (entries.length === 0) return;
+  const input = Buffer.from(entries.map(({ mode, id, name }) => `${mode} ${id}\t${name}\0`).join(''), 'latin1');
+  await git(['update-index', '-z', '--index-info'], place, { input, signal });
+}
+
+async function idsOf(place: Place, names: readonly RawName[], signal?: AbortSignal): Promise<string[]> {
+  if (names.length === 0) return [];
+  const input = Buffer.from(names.map((name) => `${name}\n`).join(''), 'latin1');
+  return (await git(['hash-object', '--no-filters', '--stdin-paths'], place, { input, signal })).split('\n');
+}

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { addWorktree } from '../../../src/git/worktree.ts';
+import { snapshotTree, type Snapshot } from '../../../src/git/tree.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { temporaryRepository, type TemporaryRepository } from '../../support/temporary-repository.ts';
+
+/** A fixed date, so that ids of commits can be compared. */
+export const date = Date.UTC(2026, 0, 1);
+
+export interface Cell extends AsyncDisposable {
+  repository: TemporaryRepository;
+  gitDirectory: string;
+  baseCommit: string;
+  cellId: string;
+  worktree: string;
+  /** A directory of the cell outside its worktree. */
+  directory: string;
+  snapshot(protectedPaths?: string[]): Promise<Snapshot>;
+}
+
+/** A repository with the files, and a worktree of it. */
+export async function cellWith(files?: Record<string, string>): Promise<Cell> {
+  await using stack = new AsyncDisposableStack();
+  const repository = stack.use(await temporaryRepository(files));
+  const cell = await cellIn(repository, stack.use(await temporaryDirectory()).path);
+  const owned = stack.move();
+  return { ...cell, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** A worktree of a repository that the test has prepared. */
+export async function cellIn(
+  repository: TemporaryRepository,
+  directory: string,
+  cellId = 'cell1',
+): Promise<Omit<Cell, typeof Symbol.asyncDispose>> {
+  const gitDirectory = join(repository.path, '.git');
+  const baseCommit = await repository.git('rev-parse', 'HEAD');
+  const worktree = join(directory, 'worktrees', cellId);
+  await addWorktree({ gitDirectory, path: worktree, commit: baseCommit });
+  const snapshot = (protectedPaths: string[] = []) =>
+    snapshotTree({ gitDirectory, worktree, baseCommit, indexFile: join(directory, `${cellId}.index`), protectedPaths });
+  return { repository, gitDirectory, baseCommit, cellId, worktree, directory, snapshot };
+}
+
+/** Every file of a tree as a line: name, mode, and a hash of its bytes or the target of the link. */
+export async function fingerprint(root: string, skip: (name: string) => boolean = () => false): Promise<string[]> {
+  const names = (await readdir(root, { recursive: true })).filter((name) => !skip(name)).sort();
+  return await Promise.all(names.map((name) => describeFile(root, name)));
+}
+
+async function describeFile(root: string, name: string): Promise<string> {
+  const path = join(root, name);
+  const found = await lstat(path);
+  if (found.isSymbolicLink()) return `${name} -> ${await readlink(path)}`;
+  if (!found.isFile()) return `${name} ${found.mode.toString(8)}`;
+  const hash = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+  return `${name} ${found.mode.toString(8)} ${found.mtimeMs} ${hash}`;
+}

@@ -1,0 +1,120 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { commitTree } from '../../../src/git/commit.ts';
+import { RepositoryError } from '../../../src/git/errors.ts';
+import { git } from '../../../src/git/git.ts';
+import { removeWorktree } from '../../../src/git/remove-worktree.ts';
+import { restoreWorktree } from '../../../src/git/revert.ts';
+import { snapshotTree } from '../../../src/git/tree.ts';
+import { findTipOf, openRepository, resolveBase } from '../../../src/git/repository.ts';
+import { addWorktree } from '../../../src/git/worktree.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { temporaryRepository } from '../../support/temporary-repository.ts';
+import { date } from './life.ts';
+
+async function remote() {
+  const repository = await temporaryRepository();
+  const directory = await temporaryDirectory();
+  const url = `file://${repository.path}`;
+  const mirrorsDirectory = join(directory.path, 'repositories');
+  const open = () => openRepository({ repository: url, allowed: [url], mirrorsDirectory });
+  return {
+    repository,
+    directory: directory.path,
+    url,
+    mirrorsDirectory,
+    open,
+    async [Symbol.asyncDispose]() {
+      await directory[Symbol.asyncDispose]();
+      await repository[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('the mirror of a URL', () => {
+  test('is one for each URL, and has new commits each time it is opened', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    expect(await resolveBase(gitDirectory, 'main')).toBe(origin.repository.commit);
+    await origin.repository.git('commit', '--allow-empty', '--quiet', '-m', 'two');
+    await origin.repository.git('tag', 'v2');
+    const second = await origin.repository.git('rev-parse', 'HEAD');
+    expect(await origin.open()).toEqual({ gitDirectory });
+    expect(await resolveBase(gitDirectory, 'main')).toBe(second);
+    expect(await resolveBase(gitDirectory, 'v2')).toBe(second);
+    expect(await readdir(origin.mirrorsDirectory)).toHaveLength(1);
+  });
+
+  test('is fetched once for many who ask at once, and serves them all', async () => {
+    await using origin = await remote();
+    const opened = await Promise.all(Array.from({ length: 8 }, () => origin.open()));
+    expect(new Set(opened.map(({ gitDirectory }) => gitDirectory)).size).toBe(1);
+    expect(await resolveBase(opened[0]?.gitDirectory ?? '', 'main')).toBe(origin.repository.commit);
+  });
+
+  test('forgets branches that the remote deleted, and never those of cells', async () => {
+    await using origin = await remote();
+    await origin.repository.git('branch', 'old');
+    const { gitDirectory } = await origin.open();
+    await addWorktree({ gitDirectory, path: join(origin.directory, 'cell1'), commit: origin.repository.commit });
+    const tree = (await git(['rev-parse', `${origin.repository.commit}^{tree}`], { gitDirectory })).trim();
+    const work = {
+      gitDirectory,
+      tree,
+      baseCommit: origin.repository.commit,
+      message: 'Work',
+      date,
+      branch: 'cells/t/a',
+      cellId: 'cell1',
+    };
+    const { commit } = await commitTree(work);
+    await git(['update-ref', 'refs/cells/reverted/cell0', commit], { gitDirectory });
+    await origin.repository.git('branch', '-D', 'old');
+    await origin.repository.git('branch', 'old/nested');
+    await origin.repository.git('branch', 'cells/t/a');
+    await origin.open();
+    expect(await findTipOf(gitDirectory, 'cells/t/a')).toBe(commit);
+    expect(await git(['rev-parse', 'refs/cells/reverted/cell0'], { gitDirectory })).toBe(`${commit}\n`);
+    await expect(resolveBase(gitDirectory, 'old')).rejects.toThrow(RepositoryError);
+    expect(await resolveBase(gitDirectory, 'old/nested')).toBe(origin.repository.commit);
+  });
+
+  test('serves the whole life of a cell', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    const worktree = join(origin.directory, 'cell1');
+    const baseCommit = await resolveBase(gitDirectory, 'main');
+    await addWorktree({ gitDirectory, path: worktree, commit: baseCommit });
+    await writeFile(join(worktree, 'work.txt'), 'work\n');
+    const indexFile = join(origin.directory, 'index');
+    const { tree } = await snapshotTree({ gitDirectory, worktree, baseCommit, indexFile, protectedPaths: [] });
+    const work = { gitDirectory, tree, baseCommit, message: 'Work', date, branch: 'cells/t/a', cellId: 'cell1' };
+    const { commit } = await commitTree(work);
+    await restoreWorktree({ gitDirectory, worktree, baseCommit });
+    expect(await removeWorktree({ gitDirectory, path: worktree })).toBe(true);
+    expect(await git(['show', '--name-only', '--format=%s', commit], { gitDirectory })).toBe('Work\n\nwork.txt\n');
+  });
+
+  test('is made again where making it was cut short', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    await rm(join(gitDirectory, 'HEAD'));
+    await rm(join(gitDirectory, 'objects'), { recursive: true });
+    await rm(join(gitDirectory, 'refs'), { recursive: true });
+    await origin.open();
+    expect(await resolveBase(gitDirectory, 'main')).toBe(origin.repository.commit);
+  });
+
+  test('of what is not a repository is an error that names the URL', async () => {
+    await using directory = await temporaryDirectory();
+    const url = `file://${directory.path}/nothing`;
+    const opening = openRepository({
+      repository: url,
+      allowed: [`file://${directory.path}`],
+      mirrorsDirectory: join(directory.path, 'mirrors'),
+    });
+    await expect(opening).rejects.toThrow(RepositoryError);
+    await expect(opening).rejects.toThrow(url);
+  });
+});
