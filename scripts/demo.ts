@@ -60,15 +60,15 @@ async function play({ keep, model, json }: Flags, cli: Cli): Promise<number> {
   const signal = cli.interruption();
   await using stage = await openStage({ model, cli, signal });
   const ended = await runTasks(stage, cli, signal);
-  const right = !signal.aborted && ended.every((task) => asExpected(task, model === undefined));
-  cli.print(
-    json
-      ? JSON.stringify(await demoJson(stage, ended, right))
-      : await renderDemo(stage, ended, { colors: cli.colors, kept: keep }),
-  );
+  if (signal.aborted) {
+    cli.note('interrupted; ending the cells …');
+    return exitCodes.interrupted;
+  }
+  const right = ended.every((task) => asExpected(task, model === undefined));
+  if (json) cli.print(JSON.stringify(await demoJson(stage, ended, right)));
+  else cli.print(await renderDemo(stage, ended, { colors: cli.colors, kept: keep }));
   if (!right) stage.keepFiles();
-  if (keep && !signal.aborted) await stay(stage, cli, signal);
-  if (signal.aborted && ended.length === 0) return exitCodes.interrupted;
+  if (keep) await stay(stage, cli, signal);
   return right ? exitCodes.ok : exitCodes.error;
 }
 

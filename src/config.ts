@@ -88,9 +88,13 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
     providerEnvironment: pick(values, isProviderKey),
-    temporal: pick(values, (name) => name.startsWith('TEMPORAL_') || placesOfProfiles.includes(name)),
+    temporal: temporalEnvironment(values),
   };
 }
+
+/** What `@temporalio/envconfig` reads: Temporal's own variables, and where its profiles lie. */
+export const temporalEnvironment = (env: Environment = process.env): Record<string, string> =>
+  pick(env, (name) => name.startsWith('TEMPORAL_') || placesOfProfiles.includes(name));
 
 /** Every setting with its source, for `cells doctor`; does not throw on a value that is not allowed. */
 export function describeConfig(env: Environment = process.env, options: ConfigOptions = {}): DescribedSetting[] {
@@ -221,7 +225,7 @@ function parse<Name extends SettingName>(name: Name, values: Environment): Parse
 
 interface Merged {
   values: Environment;
-  sourceOf(name: string): SettingSource;
+  sourceOf: (name: string) => SettingSource;
 }
 
 /** An empty variable is one that is not set: compose files and unit files cannot unset one. */

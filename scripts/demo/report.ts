@@ -30,9 +30,9 @@ export async function renderDemo(
       'Web UI',
       ended.flatMap((task) => pageOf(stage, task).map((page) => `${task.name.padEnd(width)}  ${page}`)),
     ),
-    ...section(`Branches of ${stage.repository}`, await branchesOf(stage.repository)),
+    ...section(`Branches and kept work in ${stage.repository}`, await branchesOf(stage.repository)),
     '',
-    `${asExpected} of ${ended.length} cells ended as their scripts say.${kept ? '' : ' To look around: npm run demo -- --keep'}`,
+    `${asExpected} of ${ended.length} cells ended as their scripts say.${kept ? '' : ' All of it goes now; to look around: npm run demo -- --keep'}`,
   ].join('\n');
 }
 
@@ -66,10 +66,10 @@ function pageOf(stage: Stage, { workflowId, runId }: EndedTask): string[] {
 }
 
 async function branchesOf(repository: string): Promise<string[]> {
-  const format = '%(refname:short) %(objectname:short) %(contents:subject)';
+  const format = '%(refname) %(objectname:short) %(contents:subject)';
   const { stdout } = await execa('git', ['for-each-ref', `--format=${format}`, 'refs/heads', 'refs/cells'], {
     cwd: repository,
     stdin: 'ignore',
   });
-  return stdout.split('\n').filter((line) => line !== '');
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [line.replace(/^refs\/heads\//, '')]));
 }

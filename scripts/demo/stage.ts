@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
 import waitFor from 'p-wait-for';
+import { endCells } from '../../src/cli/end-cells.ts';
 import { openLocalTemporal, type LocalTemporal } from '../../src/cli/local-temporal.ts';
 import type { Cli } from '../../src/cli/cli.ts';
 import { claimTaskQueue, workflowTaskQueue } from '../../src/domain/names.ts';
@@ -21,6 +22,8 @@ export interface Stage extends AsyncDisposable {
   repository: string;
   /** `provider/model` of every agent. */
   model: string;
+  /** Workflow ids of the cells that were started: those that still run at the end are cancelled before their worker goes. */
+  started: string[];
   /** Leaves logs and artifacts on the disk, and says where. */
   keepFiles(): void;
 }
@@ -46,7 +49,7 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
   });
   const logs = { temporal: join(directory, 'temporal.log'), worker: join(directory, 'worker.log') };
   say('Temporal: looking for a server …');
-  const { temporal: environment } = cli.config();
+  const { temporal: environment, providerEnvironment } = cli.config();
   const temporal = stack.use(
     await openLocalTemporal({ environment, port: 0, logFile: logs.temporal, onStep: say, signal }),
   );
@@ -54,8 +57,12 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
   say(`Temporal: ${temporal.address}${temporal.uiAddress === null ? '' : `, Web UI ${temporal.uiAddress}`}`);
   const repository = await makeRepository(join(directory, 'sample-repository'));
   const opencodeConfig = model === undefined ? await startModel(directory, stack) : null;
-  const settings = { directory, repository, opencodeConfig, temporal };
+  const settings = { directory, repository, opencodeConfig, temporal, providerEnvironment };
   await startWorker({ settings, logFile: logs.worker, client: connection.client, stack, signal });
+  const started: string[] = [];
+  stack.defer(async () => {
+    await endCells(connection.client, started, 'the demo ends');
+  });
   say(`Worker: serving ${repository}`);
   const owned = stack.move();
   return {
@@ -64,6 +71,7 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
     namespace: connection.target.namespace,
     repository,
     model: model ?? scriptedModelId,
+    started,
     keepFiles: () => void (keep = true),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -92,7 +100,14 @@ async function startModel(directory: string, stack: AsyncDisposableStack): Promi
 }
 
 interface WorkerStart {
-  settings: { directory: string; repository: string; opencodeConfig: string | null; temporal: LocalTemporal };
+  settings: {
+    directory: string;
+    repository: string;
+    opencodeConfig: string | null;
+    temporal: LocalTemporal;
+    /** A .env file of the checkout is read here; the worker runs elsewhere. */
+    providerEnvironment: Record<string, string>;
+  };
   logFile: string;
   client: Client;
   stack: AsyncDisposableStack;
@@ -101,13 +116,14 @@ interface WorkerStart {
 
 /** A process of its own, as on a real host: its log stays apart from the progress. */
 async function startWorker({ settings, logFile, client, stack, signal }: WorkerStart): Promise<void> {
-  const { directory, repository, opencodeConfig, temporal } = settings;
+  const { directory, repository, opencodeConfig, temporal, providerEnvironment } = settings;
   const stateDirectory = join(directory, 'state');
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const worker = execa(process.execPath, [join(root, 'src', 'cli', 'main.ts'), 'worker'], {
     cwd: directory,
     env: {
       ...temporal.environment,
+      ...providerEnvironment,
       CELLS_HOST_ID: 'demo',
       CELLS_STATE_DIR: stateDirectory,
       CELLS_REPOSITORY: repository,

@@ -32,6 +32,7 @@ export async function runTasks(stage: Stage, cli: Cli, signal: AbortSignal): Pro
   const following = tasks.map(async ({ request, expect }): Promise<EndedTask | null> => {
     const handle = await startCell(stage.client, { ...request, repository: stage.repository, model: stage.model });
     const { workflowId, runId } = handle;
+    stage.started.push(workflowId);
     const name = cellNameOf(workflowId);
     const outcome = await followCell(stage.client, { handle, name }, { progress, signal });
     return outcome && { name, workflowId, runId, expected: expect, outcome };

@@ -19,6 +19,8 @@ export interface LocalTemporal extends AsyncDisposable {
   /** What a client and a worker need to find it: `TEMPORAL_*` variables. */
   environment: Record<string, string>;
   address: string;
+  /** Whether it was started here, and ends when this is disposed. */
+  ours: boolean;
   /** Null when the server was given: then its Web UI is wherever its operator put it. */
   uiAddress: string | null;
   /** Settles when a server of ours has ended. */
@@ -34,6 +36,7 @@ export async function openLocalTemporal(options: LocalTemporalOptions): Promise<
     return {
       environment,
       address,
+      ours: false,
       uiAddress: null,
       exited: new Promise(() => {}),
       [Symbol.asyncDispose]: async () => {},
@@ -53,6 +56,7 @@ export async function openLocalTemporal(options: LocalTemporalOptions): Promise<
     // Profiles and keys of the user belong to another server than ours.
     environment: { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: 'default', TEMPORAL_CONFIG_FILE: '/dev/null' },
     address: server.address,
+    ours: true,
     uiAddress: server.uiAddress,
     exited: server.exited,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

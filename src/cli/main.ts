@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { UserError } from '../domain/user-error.ts';
 import { version } from '../domain/version.ts';
@@ -22,7 +23,7 @@ export async function main(argv: readonly string[], streams: Streams = process):
 
 interface Entry {
   summary: string;
-  load(): Promise<{ define(command: Command, cli: Cli): void }>;
+  load: () => Promise<{ define: (command: Command, cli: Cli) => void }>;
 }
 
 /** Loaded only when chosen, so that `--help` is fast. */
@@ -99,15 +100,8 @@ function report(error: unknown, cli: Cli): ExitCode {
     return exitCodeOfError(error.code);
   }
   if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted;
-  cli.note(
-    `${cli.noteColors.red('This should not happen:')} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-  );
-  for (let cause = causeOf(error); cause !== undefined; cause = causeOf(cause)) {
-    cli.note(`Caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
-  }
+  cli.note(`${cli.noteColors.red('This should not happen:')} ${inspect(error)}`);
   return exitCodes.error;
 }
-
-const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -42,7 +42,7 @@ export function addRequestFlags(command: Command): Command {
     .option('--model <provider/model>', "model (default: the agent type's)")
     .option('--test-command <command>', 'shell command whose exit code 0 passes (default: no tests)')
     .option('--test-timeout <duration>', 'time for the test command (default: 10m)')
-    .option('--protect <glob...>', 'files that the agent may read but not change')
+    .option('--protect <glob>', 'files that the agent may read but not change (repeatable)', collect)
     .option('--max-repairs <count>', 'how often failing tests go back to the agent (default: 1)')
     .option('--timeout <duration>', 'whole life of the cell once it is spawned (default: 30m)')
     .option('--queue-timeout <duration>', 'how long it may wait for a free host (default: 24h)')
@@ -51,14 +51,17 @@ export function addRequestFlags(command: Command): Command {
     .option('--memory <size>', 'memory limit, such as 768m; for runtimes that can enforce it')
     .option('--cpus <count>', 'processor limit; for runtimes that can enforce it')
     .option('--pids <count>', 'limit of processes; for runtimes that can enforce it')
-    .option('--network <none|host:port...>', 'what the cell reaches besides its model')
-    .option('--env <name=value...>', "environment of the test command and the agent's shell")
+    .option('--network <none|host:port>', 'what the cell reaches besides its model (repeatable)', collect)
+    .option('--env <name=value>', "environment of the test command and the agent's shell (repeatable)", collect)
     .option('--commit-message <text>', "message of the commit (default: made from the agent's summary)")
     .option('--priority-key <1-5>', "Temporal's priority; 1 goes first")
     .option('--fairness-key <key>', "Temporal's fairness key")
     .option('--fairness-weight <weight>', "Temporal's fairness weight")
-    .option('--label <name=value...>', 'label, carried along and never interpreted');
+    .option('--label <name=value>', 'label, carried along and never interpreted (repeatable)', collect);
 }
+
+/** Repeated, rather than a list after one flag: that would take the prompt as well. */
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 /** The request fields that the flags give, not yet parsed as a request; paths are made absolute. */
 export function fieldsFrom(flags: RequestFlags): Record<string, unknown> {

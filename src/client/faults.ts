@@ -1,6 +1,6 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import { UserError } from '../domain/user-error.ts';
+import { UserError, type UserErrorCode } from '../domain/user-error.ts';
 
 /** Runs a request to Temporal, and puts what a person can mend into words: an unknown cell, a server that is gone or refuses. */
 export async function askTemporal<T>(workflowId: string | null, request: () => Promise<T>): Promise<T> {
@@ -25,32 +25,39 @@ function userErrorOf(cause: unknown, workflowId: string | null): UserError | nul
       cause,
     });
   }
-  const message = messageOf(cause);
-  switch (grpcCodeOf(cause)) {
-    case codes.unavailable:
-      return new UserError('TemporalUnreachable', `the Temporal server cannot be reached (${message})`, {
-        try: 'check that it runs, and TEMPORAL_ADDRESS; `cells doctor` tells more',
-        cause,
-      });
-    case codes.permissionDenied:
-    case codes.unauthenticated:
-      return new UserError('TemporalRefused', `the Temporal server refuses the request (${message})`, {
-        try: 'check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the TLS settings',
-        cause,
-      });
-    case codes.notFound:
-      return new UserError('TemporalRefused', `the Temporal server does not know the namespace (${message})`, {
-        try: 'check TEMPORAL_NAMESPACE, or create it: temporal operator namespace create',
-        cause,
-      });
-    case codes.invalidArgument:
-      return new UserError('TemporalRefused', `the Temporal server does not understand the request (${message})`, {
-        try: 'are the search attributes registered? `cells doctor` says how',
-        cause,
-      });
-  }
-  return null;
+  const code = grpcCodeOf(cause);
+  const known = code === null ? undefined : refusals.get(code);
+  if (known === undefined) return null;
+  const [name, what, hint] = known;
+  return new UserError(name, `the Temporal server ${what} (${messageOf(cause)})`, { try: hint, cause });
 }
+
+const access = 'check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and the TLS settings';
+
+const refusals = new Map<number, readonly [UserErrorCode, what: string, hint: string]>([
+  [
+    codes.unavailable,
+    ['TemporalUnreachable', 'cannot be reached', 'check that it runs, and TEMPORAL_ADDRESS; `cells doctor` tells more'],
+  ],
+  [codes.permissionDenied, ['TemporalRefused', 'refuses the request', access]],
+  [codes.unauthenticated, ['TemporalRefused', 'refuses the request', access]],
+  [
+    codes.notFound,
+    [
+      'TemporalRefused',
+      'does not know the namespace',
+      'check TEMPORAL_NAMESPACE, or create it: temporal operator namespace create',
+    ],
+  ],
+  [
+    codes.invalidArgument,
+    [
+      'TemporalRefused',
+      'does not understand the request',
+      'are the search attributes registered? `cells doctor` says how',
+    ],
+  ],
+]);
 
 function grpcCodeOf(error: unknown): number | null {
   if (!(error instanceof Error)) return null;

@@ -50,7 +50,7 @@ export function waitingFor(description: WorkflowExecutionDescription): string | 
   if (description.status.name !== 'RUNNING') return null;
   const steps = pendingSteps(description);
   if (steps.length === 0 && description.historyLength <= 2) {
-    return `no worker has taken the workflow yet: does one poll the task queue ${workflowTaskQueue}?`;
+    return `a workflow worker (task queue ${workflowTaskQueue})`;
   }
   const [claim] = steps.filter(({ activity }) => activity === 'claimHost');
   if (claim?.state === 'waiting' && claim.attempt <= 1) return `a host with room (task queue ${claimTaskQueue})`;

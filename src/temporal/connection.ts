@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
-import type { LoadClientProfileOptions } from '@temporalio/envconfig';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnection, NativeConnectionOptions } from '@temporalio/worker';
+import { temporalEnvironment } from '../config.ts';
 import { UserError } from '../domain/user-error.ts';
 
 /** How long a server may take to answer before it counts as unreachable. */
@@ -23,13 +23,15 @@ export interface TemporalConnection extends AsyncDisposable {
 /**
  * Finds the server by Temporal's own variables and profile file.
  *
- * @param environment Default: the environment of the process. `Config.temporal` where a `.env` file counts too.
+ * @param environment Default: what the process has of it. `Config.temporal` where a `.env` file counts too.
+ *   With `TEMPORAL_CONFIG_FILE=/dev/null` no profile is read.
  * @throws UserError `InvalidConfiguration` when a profile or a certificate file cannot be read.
  */
-export function temporalTarget(environment?: Record<string, string>): TemporalTarget {
-  const options: LoadClientProfileOptions = environment === undefined ? {} : { overrideEnvVars: environment };
+export function temporalTarget(environment: Record<string, string> = temporalEnvironment()): TemporalTarget {
+  // The library takes a file without profiles for a broken one.
+  const disableFile = environment['TEMPORAL_CONFIG_FILE'] === '/dev/null';
   try {
-    const { connectionOptions, namespace } = loadClientConnectConfig(options);
+    const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: environment, disableFile });
     const { address = 'localhost:7233', tls, apiKey, metadata } = connectionOptions;
     return { address, namespace: namespace ?? 'default', options: given({ tls, apiKey, metadata }) };
   } catch (cause) {

@@ -3,14 +3,18 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
+import { listCells } from '../../client/list.ts';
 import type { Config } from '../../config.ts';
 import { UserError } from '../../domain/user-error.ts';
 import { opencodeProvider, scriptedModelId } from '../../scripted-model/opencode-provider.ts';
 import { startScriptedModel } from '../../scripted-model/server.ts';
 import { loadTemplates } from '../../templates/load.ts';
+import { connectTemporal, temporalTarget } from '../../temporal/connection.ts';
 import { runWorker } from '../../worker.ts';
 import type { Cli } from '../cli.ts';
-import { openLocalTemporal } from '../local-temporal.ts';
+import { endCells } from '../end-cells.ts';
+import { alone, hostLog } from '../host-log.ts';
+import { type LocalTemporal, openLocalTemporal } from '../local-temporal.ts';
 
 interface DevFlags {
   repository?: string;
@@ -30,7 +34,7 @@ export function define(command: Command, cli: Cli): void {
     .option('--db-filename <file>', 'keep what Temporal knows in this file, over restarts')
     .addHelpText(
       'after',
-      '\nCtrl-C ends it all: the worker drains first. With TEMPORAL_ADDRESS set, that server is used and none is started.',
+      '\nCtrl-C ends it all, running cells included unless --db-filename keeps what Temporal knows of them. With TEMPORAL_ADDRESS set, that server is used and none is started.',
     )
     .action((flags: DevFlags) => dev(flags, cli));
 }
@@ -50,7 +54,7 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
     await openLocalTemporal({
       environment: base.temporal,
       logFile: join(base.stateDirectory, 'temporal.log'),
-      onStep: cli.note,
+      onStep: (line) => cli.note(line),
       signal,
       ...(flags.port === undefined ? {} : { port: portFrom(flags.port) }),
       ...(flags.dbFilename === undefined ? {} : { databaseFile: resolve(flags.dbFilename) }),
@@ -58,10 +62,33 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   );
   const { config, model } = await withModel(flags, base, directory, stack);
   announce(cli, { temporal, config, model });
+  const worker = { ...config, temporal: temporal.environment };
   const stopped = new AbortController();
   // Without its server the worker could only wait.
-  void temporal.exited.then(() => stopped.abort(new Error('the Temporal server has ended')));
-  await runWorker({ ...config, temporal: temporal.environment }, { signal: AbortSignal.any([signal, stopped.signal]) });
+  void temporal.exited.then(() => stopped.abort());
+  const interrupted = () => void endAll(flags, temporal, cli).finally(() => stopped.abort());
+  signal.addEventListener('abort', interrupted, { once: true });
+  await alone(config.stateDirectory, () => runWorker(worker, { log: hostLog(worker), signal: stopped.signal }));
+}
+
+/** What this server forgets when it ends cannot go on: its cells are cancelled while the worker can still tear them down. */
+async function endAll({ dbFilename }: DevFlags, temporal: LocalTemporal, cli: Cli): Promise<void> {
+  if (!temporal.ours || dbFilename !== undefined) return;
+  try {
+    await using connection = await connectTemporal(temporalTarget(temporal.environment));
+    const cells = await listCells(connection.client, { status: 'running', limit: 1000 });
+    if (cells.length > 0)
+      cli.note(`ending ${cells.length} cells; Ctrl-C again leaves them to the next worker's reaper`);
+    await endCells(
+      connection.client,
+      cells.map(({ workflowId }) => workflowId),
+      'the dev server ends',
+    );
+  } catch (error) {
+    cli.note(
+      `the cells could not be ended (${error instanceof Error ? error.message : String(error)}); the next worker's reaper will`,
+    );
+  }
 }
 
 function configFrom({ repository }: DevFlags, config: Config): Config {

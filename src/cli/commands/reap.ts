@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { acquireHostLock } from '../../cell/hostlock.ts';
+import { findUnowned, releaseUnowned, type Unowned } from '../../cell/reaper.ts';
+import { askTemporal } from '../../worker/reaping.ts';
+import { makeHost } from '../../worker/make-host.ts';
+import type { Cli } from '../cli.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { alone, hostLog } from '../host-log.ts';
+import { renderTable } from '../table.ts';
+
+interface ReapFlags {
+  dryRun?: true;
+  json?: true;
+}
+
+/** `cells reap`: what a running worker does every minute, for a host whose worker is gone. */
+export function define(command: Command, cli: Cli): void {
+  command
+    .option('-n, --dry-run', 'only say what would be released; works beside a running worker')
+    .option('--json', 'print each as a line of JSON')
+    .addHelpText(
+      'after',
+      '\nIt goes by leases and by the markers of processes, never by name. Exit status: 1 when something could not be released.',
+    )
+    .action((flags: ReapFlags) => reap(flags, cli));
+}
+
+interface Reaped extends Unowned {
+  outcome: 'found' | 'released' | 'not released';
+}
+
+async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
+  const config = cli.config();
+  await using stack = new AsyncDisposableStack();
+  const { client } = stack.use(await cli.connect());
+  if (!dryRun) stack.use(await alone(config.stateDirectory, () => acquireHostLock(config.stateDirectory)));
+  const host = await makeHost(config, hostLog({ ...config, logLevel: 'warn' }));
+  const reaped: Reaped[] = [];
+  for (const unowned of await findUnowned(host, askTemporal(client))) {
+    const outcome = dryRun ? 'found' : (await releaseUnowned(host, unowned)) ? 'released' : 'not released';
+    reaped.push({ ...unowned, outcome });
+  }
+  print(reaped, json === true, cli);
+  if (reaped.some(({ outcome }) => outcome === 'not released')) cli.exit(exitCodes.error);
+}
+
+function print(reaped: readonly Reaped[], json: boolean, cli: Cli): void {
+  if (json) return reaped.forEach((item) => cli.print(JSON.stringify(item)));
+  if (reaped.length === 0) return cli.note('nothing is left behind on this host');
+  cli.print(
+    renderTable(
+      ['cell', 'what', 'outcome', 'why'],
+      reaped.map(({ cellId, resource, outcome, why }) => [cellId, resource, outcome, why]),
+      cli.colors,
+    ),
+  );
+}
