@@ -59,8 +59,9 @@ function install() {
   // `npm run` says which npm it is: it may not be the one on the PATH.
   const npm = process.env.npm_execpath;
   const [command, ...first] = npm?.endsWith('.js') ? [process.execPath, npm] : ['npm'];
+  // npm warns about packages that want a newer Node.js than its own; they run on the pinned one.
   const options = { cwd: root, stdio: 'inherit' };
-  const { error, status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund'], options);
+  const { error, status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], options);
   if (error?.code === 'ENOENT') stop('npm is not on the PATH.', 'Install it: it comes with Node.js from nodejs.org.');
   if (error !== undefined) stop(`npm could not be started: ${error.message}`);
   if (status === 0) return;
