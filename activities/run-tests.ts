@@ -9,5 +9,5 @@ export const createRunTests =
   (host: CellHost): HostActivities['runTests'] =>
   (input: RunTestsInput): Promise<TestReport> =>
     withHeartbeat((signal) =>
-      testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'AgentFailed')),
+      testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'CommitFailed')),
     );

@@ -9,6 +9,7 @@ import getPort from 'get-port';
 import { createClaimActivities, createHostActivities } from '../activities/index.ts';
 import type { CellHost } from './cell/host.ts';
 import { acquireHostLock } from './cell/hostlock.ts';
+import { emptyTrash } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -44,6 +45,7 @@ export async function runWorker(config: Config, { log, signal, ready }: WorkerRu
   await using stack = new AsyncDisposableStack();
   const host = await makeHost(config, log);
   stack.use(await acquireHostLock(config.stateDirectory));
+  await emptyTrash(config.stateDirectory);
   const target = temporalTarget(config.temporal);
   const { client, connection } = stack.use(await connectClient(target));
   await registerSearchAttributes(connection, target.namespace);

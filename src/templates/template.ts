@@ -8,7 +8,9 @@ const templateSchema = v.strictObject({
   /** What the agent is for, in a sentence. */
   description: text(400),
   /** `provider/model`, for a request that names none. */
-  model: v.pipe(v.string('must be a string'), v.regex(/^[\w.-]+\/[\w.:@/+-]+$/, 'must have the form provider/model')),
+  model: v.optional(
+    v.pipe(v.string('must be a string'), v.regex(/^[\w.-]+\/[\w.:@/+-]+$/, 'must have the form provider/model')),
+  ),
   /** Instructions on top of OpenCode's own. */
   prompt: v.optional(text(64 * 1024)),
   /** Turns of the model after which the agent must come to an end. */
@@ -53,6 +55,8 @@ export type Templates = Readonly<Record<string, AgentTemplate>>;
 export const builtInTemplates: Templates = {
   worker: {
     description: 'Changes the code as the prompt says, and checks its own work.',
-    model: 'anthropic/claude-sonnet-4-5',
   },
 };
+
+/** The model where neither the request, nor the agent type, nor the host's OpenCode configuration names one. */
+export const fallbackModel = 'anthropic/claude-sonnet-4-5';
