@@ -18,21 +18,41 @@ export function chooseTurn(scripts: Scripts, conversation: Conversation): Choice
   if (script === undefined) return noScript(scripts, marker);
   const turn = turnOf(script, round - 1, number - 1);
   if (turn === null) {
-    const message = `the script "${name}" has no turn ${number} in round ${round}: add it, or set repeat`;
+    const message = `the script has no turn ${number} in round ${round}: add it, or set repeat`;
     return { ok: false, name, code: 'script_over', message };
   }
   if (conversation.worktree === null && uses(turn, 'worktree')) {
-    const message = `the script "${name}" uses {{worktree}}, but the system prompt has no line "Working directory: /…"`;
+    const message = `the script uses {{worktree}}, but the system prompt has no line "Working directory: /…"`;
     return { ok: false, name, code: 'unknown_worktree', message };
   }
   return { ok: true, name, turn };
 }
 
 function noScript(scripts: Scripts, marker: string | null): Choice {
-  const known = `the scripts are ${Object.keys(scripts).toSorted().join(', ') || '(none)'}`;
-  return marker === null
-    ? { ok: false, name: null, code: 'no_script', message: `the first prompt has no marker [script: name]; ${known}` }
-    : { ok: false, name: null, code: 'unknown_script', message: `there is no script "${marker}"; ${known}` };
+  const known = `the scripts are ${listOf(Object.keys(scripts))}`;
+  if (marker === null) {
+    return {
+      ok: false,
+      name: null,
+      code: 'no_script',
+      message: `the first prompt has no marker [script: name]; ${known}`,
+    };
+  }
+  const missing = soundsPassing.test(marker) ? 'no such script' : `no script "${marker}"`;
+  return { ok: false, name: null, code: 'unknown_script', message: `there is ${missing}; ${known}` };
+}
+
+/**
+ * OpenCode reads the text of an error, whatever its status: what sounds as if it would pass it tries again for more than a minute.
+ * A name such as `rate-limited` would do that to a plain mistake.
+ */
+const soundsPassing =
+  /\d{3}|limit|error|fetch|over.?load|unavailable|exhausted|terminated|time(d.?)?.?out|too.?many|connect|socket|retry|try|capacity|addrinfo|enotfound|eai|econn/i;
+
+function listOf(names: string[]): string {
+  const sayable = names.filter((name) => !soundsPassing.test(name)).toSorted();
+  const others = names.length - sayable.length;
+  return [...sayable, ...(others === 0 ? [] : [`${others} more`])].join(', ');
 }
 
 /** Both indexes count from 0. */

@@ -102,6 +102,8 @@ async function route(deps: ChatDeps, request: IncomingMessage, response: ServerR
     case 'POST /v1/chat/completions': {
       const body = await readBody(request);
       if (body !== null) return answerChat(deps, request, response, body);
+      // A client reads the answer only when it has sent all it has.
+      request.resume();
       response.setHeader('connection', 'close');
       return sendJson(response, 413, errorBody(413, 'the body is larger than 8 MiB'));
     }

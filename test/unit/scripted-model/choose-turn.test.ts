@@ -39,6 +39,14 @@ describe('the turn that is played', () => {
     });
   });
 
+  test('is refused in words that OpenCode does not take for a fault that passes', () => {
+    const named = parseScripts({ plain: { rounds }, 'rate-limited': { rounds }, 'http-503': { rounds } });
+    const refusal = chooseTurn(named, { ...conversation, marker: 'server-error', round: 1, turn: 1 });
+    expect(refusal).toMatchObject({ message: 'there is no such script; the scripts are plain, 2 more' });
+    const over = chooseTurn(named, { ...conversation, marker: 'rate-limited', round: 3, turn: 1 });
+    expect(over).toMatchObject({ ok: false, message: 'the script has no turn 1 in round 3: add it, or set repeat' });
+  });
+
   test('is refused without a marker, unless there is a script named default', () => {
     expect(choose(null, 1, 1)).toMatchObject({ ok: false, code: 'no_script' });
     const withDefault = { ...scripts, ...parseScripts({ default: { rounds } }) };
