@@ -100,7 +100,8 @@ async function bootOnFreePort(
     try {
       const address = { port, password, worktree: lease.worktree };
       const started = (server: Lease['server']) => host.leases.update(cellId, { server });
-      return { port, version: await startServer(host, { lease, request, address }, started, signal) };
+      const boot = () => startServer(host, { lease, request, address }, started, signal);
+      return { port, version: await host.boots.runExclusive(boot) };
     } catch (error) {
       taken.add(port);
       if (!(error instanceof PortTaken) || taken.size >= portTries) throw error;

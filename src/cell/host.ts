@@ -1,3 +1,4 @@
+import type { Semaphore } from 'async-mutex';
 import type { Logger } from 'pino';
 import type { IsolationName } from '../domain/request.ts';
 import type { BaseConfig } from '../opencode/config.ts';
@@ -26,5 +27,7 @@ export interface CellHost {
   readonly path: string;
   /** How long an agent may say nothing before it counts as hung, milliseconds. */
   readonly silenceLimitMs: number;
+  /** Servers that boot at the same time: booting is a matter of the processor, and more at once only make each slower. */
+  readonly boots: Semaphore;
   readonly log: Logger;
 }

@@ -106,6 +106,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
   const startedAt = Date.now();
   let lastActivity = startedAt;
   let lastHeard = startedAt;
+  let providerWait = 0;
   let doing = 'waiting for the model';
   let summary = '';
   let failed: TurnEnd | null = null;
@@ -128,6 +129,11 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       lastActivity = lastHeard;
       doing = activityOf(event) ?? doing;
       if (event.type === 'message.updated') usage.add(event.properties.info);
+      if (event.type === 'session.status') {
+        const { status } = event.properties;
+        // Told by its provider to come back later, an agent is not hung until then.
+        providerWait = status.type === 'retry' ? status.next : 0;
+      }
       if (event.type === 'permission.asked') void refusePermission(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'question.asked') void refuseQuestion(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'session.error' && event.properties.error) failed = judgeError(event.properties.error);
@@ -156,7 +162,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
         return { kind: 'server-gone', reason: 'the server of the cell no longer answers' };
       if (!taken && now - startedAt > takenLimit)
         return { kind: 'agent-failed', reason: 'the server never took the prompt up' };
-      const silentFor = now - lastActivity;
+      const silentFor = now - Math.max(lastActivity, providerWait);
       if (silentFor <= watch.silenceLimit) return null;
       return {
         kind: 'agent-failed',

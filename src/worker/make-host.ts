@@ -1,4 +1,6 @@
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { Semaphore } from 'async-mutex';
 import type { CellHost } from '../cell/host.ts';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { createLeaseStore } from '../cell/leases.ts';
@@ -31,6 +33,7 @@ export async function makeHost(config: Config, log: Logger): Promise<CellHost> {
     providerEnvironment: config.providerEnvironment,
     path: config.path,
     silenceLimitMs: config.silenceLimitMs,
+    boots: new Semaphore(Math.max(2, availableParallelism())),
     log,
   };
 }
