@@ -61,7 +61,11 @@ function install() {
   const [command, ...first] = npm?.endsWith('.js') ? [process.execPath, npm] : ['npm'];
   // npm warns about packages that want a newer Node.js than its own; they run on the pinned one.
   const options = { cwd: root, stdio: 'inherit' };
-  const { error, status } = spawnSync(command, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'], options);
+  const { error, status } = spawnSync(
+    command,
+    [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
+    options,
+  );
   if (error?.code === 'ENOENT') stop('npm is not on the PATH.', 'Install it: it comes with Node.js from nodejs.org.');
   if (error !== undefined) stop(`npm could not be started: ${error.message}`);
   if (status === 0) return;
