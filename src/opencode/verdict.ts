@@ -38,9 +38,7 @@ export function judgeError(error: SessionError): TurnEnd {
       };
     }
     case 'UnknownError':
-      return /model not found|ProviderModelNotFound|ProviderInit/i.test(reason)
-        ? { kind: 'model-unavailable', reason }
-        : { kind: 'agent-failed', reason };
+      return providerFault.test(reason) ? { kind: 'model-unavailable', reason } : { kind: 'agent-failed', reason };
     case 'MessageAbortedError':
     case 'MessageOutputLengthError':
     case 'StructuredOutputError':
@@ -49,6 +47,9 @@ export function judgeError(error: SessionError): TurnEnd {
       return { kind: 'agent-failed', reason };
   }
 }
+
+/** How the server puts faults of a provider that it has no name for: a model that is not known, an answer that is not one. */
+const providerFault = /model not found|ProviderModelNotFound|ProviderInit|JSON parsing failed/i;
 
 /** Client errors that say something about the provider or the credentials, not about the request. */
 const providerStatus = new Set([401, 402, 403, 404, 408, 429]);
