@@ -25,8 +25,8 @@ export async function endCells(
 
 async function end(client: Client, workflowId: string, reason: string, signal: AbortSignal): Promise<boolean> {
   try {
-    await cancelCell(client, workflowId, { reason });
-    await outcomeOf(await openCell(client, workflowId), { signal });
+    if (await cancelCell(client, workflowId, { reason }))
+      await outcomeOf(await openCell(client, workflowId), { signal });
     return true;
   } catch (error) {
     if (error instanceof UserError && error.code === 'CellNotFound') return true;

@@ -26,7 +26,8 @@ export async function followCell(
   let row: ProgressRow = { ...waiting, name, startedAt };
   for await (const cell of watchCell(client, handle.workflowId, { runId: handle.runId, signal, intervalMs })) {
     row = rowOf(name, startedAt, cell);
-    if (cell.status === 'running') progress.show(row);
+    // How it ended is shown once, with its outcome.
+    if (cell.status === 'running' && cell.lifecycle !== 'terminated') progress.show(row);
   }
   if (signal.aborted) return null;
   const outcome = await outcomeOf(handle);

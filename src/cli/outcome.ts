@@ -31,7 +31,7 @@ export function renderOutcome(name: string, outcome: CellOutcome, colors: Colors
 }
 
 const reasonOf = (outcome: CellOutcome): string =>
-  outcome.kind === 'verdict' ? outcome.result.reason : `${outcome.failure.type}: ${outcome.failure.message}`;
+  outcome.kind === 'verdict' ? outcome.result.reason : outcome.failure.message;
 
 function hintOf(outcome: CellOutcome): string | null {
   if (outcome.kind === 'verdict') return null;

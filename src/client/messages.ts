@@ -8,19 +8,27 @@ import { askTemporal } from './faults.ts';
  * Cancels a cell: the agent is aborted, its work reverted, everything torn down, and the workflow ends as cancelled.
  * Cancelling again while it ends changes nothing.
  *
- * @throws UserError `CellNotFound` when there is none, or it has ended.
+ * @returns false when the cell had ended already.
+ * @throws UserError `CellNotFound` when there never was one.
  */
-export async function cancelCell(client: Client, workflowId: string, options: { reason?: string } = {}): Promise<void> {
-  // The handle's own `cancel` carries no reason; the history keeps this one.
-  await askTemporal(workflowId, () =>
-    client.workflowService.requestCancelWorkflowExecution({
+export async function cancelCell(
+  client: Client,
+  workflowId: string,
+  options: { reason?: string } = {},
+): Promise<boolean> {
+  return await askTemporal(workflowId, async () => {
+    const { status, runId } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'RUNNING' && status.name !== 'PAUSED') return false;
+    // The handle's own `cancel` carries no reason; the history keeps this one.
+    await client.workflowService.requestCancelWorkflowExecution({
       namespace: client.options.namespace,
-      workflowExecution: { workflowId },
+      workflowExecution: { workflowId, runId },
       identity: client.options.identity,
       requestId: randomUUID(),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
-    }),
-  );
+    });
+    return true;
+  });
 }
 
 /**

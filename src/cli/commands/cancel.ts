@@ -11,9 +11,12 @@ export function define(command: Command, cli: Cli): void {
     .action(async (id: string, flags: { reason?: string }) => {
       const workflowId = workflowIdFrom(id);
       await using temporal = await cli.connect();
-      await cancelCell(temporal.client, workflowId, flags);
+      const name = cellNameOf(workflowId);
+      const running = await cancelCell(temporal.client, workflowId, flags);
       cli.note(
-        `${cellNameOf(workflowId)} is being cancelled; follow it with: cells show ${cellNameOf(workflowId)} --follow`,
+        running
+          ? `${name} is being cancelled; follow it with: cells show ${name} --follow`
+          : `${name} has ended already`,
       );
     });
 }

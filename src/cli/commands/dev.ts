@@ -68,7 +68,9 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   void temporal.exited.then(() => stopped.abort());
   const interrupted = () => void endAll(flags, temporal, cli).finally(() => stopped.abort());
   signal.addEventListener('abort', interrupted, { once: true });
-  await alone(config.stateDirectory, () => runWorker(worker, { log: hostLog(worker), signal: stopped.signal }));
+  await alone(config.stateDirectory, () =>
+    runWorker(worker, { log: hostLog(worker), signal: stopped.signal, ready: () => cli.note('ready') }),
+  );
 }
 
 /** What this server forgets when it ends cannot go on: its cells are cancelled while the worker can still tear them down. */
