@@ -7,7 +7,7 @@ const extendSchema = v.pipe(
     tokens: v.optional(wholeNumber(1, 1_000_000_000)),
     timeout: v.optional(durationField),
   }),
-  v.check((value) => value.tokens !== undefined || value.timeout !== undefined, 'give tokens, timeout, or both'),
+  v.check((value) => value.tokens !== undefined || value.timeout !== undefined, 'must name tokens, timeout, or both'),
 );
 
 const promptSchema = v.strictObject({ text: promptText });

@@ -110,6 +110,12 @@ const environmentName = v.pipe(
   v.check((value) => !reserved.test(value), 'is set by the cell itself or changes how programs are loaded'),
 );
 
+const labelName = v.pipe(
+  v.string(),
+  v.nonEmpty('must have a name'),
+  v.maxBytes(128, 'must have a name of at most 128 bytes'),
+);
+
 const resources = v.strictObject({
   memory: v.exactOptional(
     v.pipe(v.string('must be a string'), v.regex(/^[1-9]\d*[bkmg]?$/i, 'must be a size such as "768m"')),
@@ -143,6 +149,20 @@ const priority = v.strictObject({
 
 const shortText = (bytes: number) => v.pipe(plainText('it'), v.maxBytes(bytes, `must be at most ${bytes} bytes`));
 
+/** A map of strings. A schema of a record takes a list for one, and passes names over that mean something to JavaScript. */
+const stringMap = <Name extends v.GenericSchema<string, string>>(name: Name, bytes: number) =>
+  v.pipe(
+    v.custom<Record<string, string>>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'must be a map of strings',
+    ),
+    v.check(
+      (value) => !['__proto__', 'constructor', 'prototype'].some((reservedName) => Object.hasOwn(value, reservedName)),
+      'must not hold the names __proto__, constructor and prototype',
+    ),
+    v.record(name, shortText(bytes)),
+  );
+
 const requestSchema = v.strictObject({
   agentId: id,
   taskId: id,
@@ -169,7 +189,7 @@ const requestSchema = v.strictObject({
   runtime: v.optional(v.picklist(isolations, `must be one of ${isolations.join(', ')}`)),
   resources: v.optional(resources),
   network: v.optional(network),
-  env: v.optional(v.record(environmentName, shortText(32_768), 'must be a map of strings'), {}),
+  env: v.optional(stringMap(environmentName, 32_768), {}),
   commitMessage: v.optional(
     v.pipe(
       shortText(16_384),
@@ -177,10 +197,7 @@ const requestSchema = v.strictObject({
     ),
   ),
   priority: v.optional(priority),
-  labels: v.optional(
-    v.record(v.pipe(v.string(), v.nonEmpty(), v.maxBytes(128)), shortText(1024), 'must be a map of strings'),
-    {},
-  ),
+  labels: v.optional(stringMap(labelName, 1024), {}),
 });
 
 /** What a caller gives: the input of `agentCell`, durations as numbers or strings, defaults left out. */
