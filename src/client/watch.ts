@@ -66,6 +66,8 @@ export async function cellState(client: Client, workflowId: string, runId?: stri
 /** How long a query may take: without a worker the server would let it wait for half a minute. */
 const queryTimeoutMs = 4_000;
 const patienceMs = 60_000;
+/** Events of a workflow that no worker has taken yet: there is nobody to ask. */
+const startEvents = 2;
 
 /**
  * Looks at one cell. The workflow is asked only when its history has grown: between two of its events
@@ -75,7 +77,7 @@ function createLook(client: Client, handle: WorkflowHandle): () => Promise<Watch
   let known: { historyLength: number; state: CellState } | null = null;
   return async () => {
     const description = await askTemporal(handle.workflowId, () => handle.describe());
-    if (known?.historyLength !== description.historyLength) {
+    if (description.historyLength > startEvents && known?.historyLength !== description.historyLength) {
       const state = await stateOf(client, handle);
       known = state === null ? null : { historyLength: description.historyLength, state };
     }

@@ -1,0 +1,30 @@
+import { Client, Connection } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
+import { startCell, type CellRequest } from '../../../src/client.ts';
+
+/** Nobody is there: what reaches the network fails differently. */
+async function start(request: unknown): Promise<unknown> {
+  const connection = Connection.lazy({ address: '127.0.0.1:1' });
+  try {
+    return await startCell(new Client({ connection }), request as CellRequest).catch((error: unknown) => error);
+  } finally {
+    await connection.close();
+  }
+}
+
+const valid = { taskId: 't', agentId: 'a', prompt: 'p' };
+
+describe('starting a cell', () => {
+  test.for([
+    ['a missing agent id', { taskId: 't', prompt: 'p' }, 'agentId is required'],
+    ['a missing task id', { agentId: 'a', prompt: 'p' }, 'taskId is required'],
+    ['an unknown field', { ...valid, promt: 'p' }, 'promt is not a field of a request'],
+    ['a prompt of 300 KiB', { ...valid, prompt: 'x'.repeat(300 * 1024) }, 'prompt: must be at most 256 KiB'],
+    ['a branch that is a trick', { ...valid, branch: '-b' }, 'branch: must not be empty or begin with "-"'],
+    ['something that is no object', 'run it', 'the request must be an object'],
+  ] as const)('refuses %s by name, before anything is sent', async ([, request, message]) => {
+    const error = await start(request);
+    expect(error).toMatchObject({ name: 'UserError', code: 'InvalidCellRequest' });
+    expect(String(error)).toContain(message);
+  });
+});
