@@ -12,6 +12,7 @@ import { acquireHostLock } from './cell/hostlock.ts';
 import { emptyTrash } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
+import { connectSupervisor } from './supervisor/client.ts';
 import type { Logger } from './telemetry/log.ts';
 import { metrics } from './telemetry/metrics.ts';
 import { temporalLogger } from './telemetry/temporal-log.ts';
@@ -43,8 +44,11 @@ const shutdownForce = 20_000;
  */
 export async function runWorker(config: Config, { log, signal, ready }: WorkerRun): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const host = await makeHost(config, log);
   stack.use(await acquireHostLock(config.stateDirectory));
+  const supervisor = stack.use(await connectSupervisor(config.stateDirectory));
+  // Where it keeps cells alive for the next worker it refuses, and stays.
+  stack.defer(async () => void (await supervisor.stop()));
+  const host = await makeHost(config, log, supervisor);
   await emptyTrash(config.stateDirectory);
   const target = temporalTarget(config.temporal);
   const { client, connection } = stack.use(await connectClient(target));

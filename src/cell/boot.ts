@@ -6,6 +6,7 @@ import { removeWorktree } from '../git/remove-worktree.ts';
 import { addWorktree } from '../git/worktree.ts';
 import { prepareHome } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
+import { PortTaken } from '../runtimes/port-holder.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { keepLease } from './keep-lease.ts';
@@ -13,10 +14,10 @@ import { serverLives } from './open-cell.ts';
 import { cellPaths, hostPaths } from './paths.ts';
 import { leasePort, releasePort } from './ports.ts';
 import { cellSecret } from './secret.ts';
-import { PortTaken, startServer } from './start-server.ts';
+import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
 
-/** How often another port is tried when a stranger takes the one between our choice and the server's bind. */
+/** How often another port is tried when a stranger takes the one between our choice and our bind. */
 const portTries = 5;
 
 /**
@@ -98,6 +99,7 @@ async function bootOnFreePort(
     made.defer(async () => void (await runtime.destroy(cellId)));
     await host.leases.update(cellId, { port });
     try {
+      await runtime.holdPort(cellId, port);
       const address = { port, password, worktree: lease.worktree };
       const started = (server: Lease['server']) => host.leases.update(cellId, { server });
       const boot = () => startServer(host, { lease, request, address }, started, signal);

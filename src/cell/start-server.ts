@@ -16,11 +16,6 @@ export class BootFailed extends Error {
   override readonly name = 'BootFailed';
 }
 
-/** Somebody else took the port between our choice and the server's bind. */
-export class PortTaken extends Error {
-  override readonly name = 'PortTaken';
-}
-
 export interface ServerStart {
   lease: Lease;
   request: ParsedCellRequest;
@@ -32,7 +27,7 @@ const bootLimit = 90_000;
 const interval = 100;
 
 /**
- * Starts the OpenCode server of a cell and waits until it has proved to be ours.
+ * Starts the OpenCode server of a cell behind the port that is held for it, and waits until it has proved to be ours.
  * The caller ends it when this rejects: the handle was handed to `started` before anything could go wrong.
  */
 export async function startServer(
@@ -49,7 +44,8 @@ export async function startServer(
   const handle = await runtime.start(
     {
       cellId: lease.cellId,
-      command: [opencodeBinary, 'serve', '--hostname', '127.0.0.1', '--port', String(address.port), '--print-logs'],
+      // Any port: the one that the cell is known by is held for it, and leads there.
+      command: [opencodeBinary, 'serve', '--hostname', '127.0.0.1', '--port', '0', '--print-logs'],
       directory: address.worktree,
       env: serverEnvironment({
         home: paths.home,
@@ -70,34 +66,30 @@ export async function startServer(
     signal,
   );
   await started(handle);
-  await untilListening(
+  const serverPort = await untilListening(
     async () => (await readLog(paths.serverLog)).slice(before),
     async () => (await runtime.inspect(handle)).kind === 'running',
-    address.port,
     signal,
   );
+  await runtime.relayPort(lease.cellId, serverPort);
   return proveServer(address, signal);
 }
 
 /**
  * The port accepts connections before the server answers them, and what is asked in between is never answered:
- * so its own line in its own log is waited for. The line also proves that it is our process that holds the port.
+ * so its own line in its own log is waited for. Answers the port that the line names.
  */
 async function untilListening(
   log: () => Promise<string>,
   alive: () => Promise<boolean>,
-  port: number,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const deadline = Date.now() + bootLimit;
   for (;;) {
     const lives = await alive();
     const text = await log();
     const line = /opencode server listening on \S*:(\d+)/.exec(text);
-    if (line?.[1] === String(port)) return;
-    if (line) throw new BootFailed(`the server listens on port ${line[1]} and not on ${port}`);
-    if (!lives && /EADDRINUSE|address already in use|port \d+ in use|ServeError/i.test(text))
-      throw new PortTaken(`port ${port} was taken`);
+    if (line && lives) return Number(line[1]);
     if (!lives) throw new BootFailed(`the server ended before it listened: ${tail(text)}`);
     if (Date.now() > deadline)
       throw new BootFailed(`the server did not listen within ${bootLimit / 1000} seconds: ${tail(text)}`);

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
 import { endProcesses } from './end-processes.ts';
+import { createPortHolder } from './port-holder.ts';
 import { runCommand } from './process-exec.ts';
 import { currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
 import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
@@ -25,6 +26,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
   const { owner, graceMs = 3000, outputLimitBytes = 64 * 1024 * 1024 } = options;
   /** Exit codes are told to the parent alone, which this worker may be. By identity; a cell's go when it is destroyed. */
   const exits = new Map<string, { cellId: string; exit: Promise<number | null> }>();
+  const ports = createPortHolder();
   const belongs = (cellId: string) => (process: ProcessEntry) => process.owner === owner && process.cellId === cellId;
   const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
 
@@ -45,6 +47,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       }
       child.unref();
       exits.set(keyOf(identity), { cellId: spec.cellId, exit });
+      void exit.then(() => ports.cut(spec.cellId));
       return { version: 1, runtime: 'process', cellId: spec.cellId, ...identity, bootId: currentBootId() };
     },
     exec(command: Command, signal: AbortSignal) {
@@ -59,8 +62,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       const known = exits.get(keyOf(handle));
       return known === undefined ? { kind: 'gone' } : { kind: 'exited', exitCode: await known.exit };
     },
+    holdPort: (cellId, port) => ports.hold(cellId, port),
+    relayPort: async (cellId, serverPort) => ports.relay(cellId, serverPort),
     async destroy(cellId: string): Promise<number> {
+      ports.cut(cellId);
       const ended = await endProcesses(belongs(cellId), graceMs);
+      await ports.release(cellId);
       for (const [key, known] of exits) if (known.cellId === cellId) exits.delete(key);
       return ended;
     },

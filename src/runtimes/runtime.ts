@@ -68,7 +68,14 @@ export interface CellRuntime {
   exec(command: Command, signal: AbortSignal): Promise<ExecResult>;
   /** `exited` only where the exit code is known, which is in the worker process that started it; elsewhere a dead process is `gone`. */
   inspect(handle: RuntimeHandle): Promise<RuntimeStatus>;
-  /** Ends every process of the cell, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
+  /**
+   * Binds a port on loopback for a cell and keeps it until the cell is destroyed, so that no stranger can take it. Idempotent.
+   * @throws PortTaken
+   */
+  holdPort(cellId: string, port: number): Promise<void>;
+  /** From now on connections to the held port of a cell go to its server, which listens on `serverPort` where the cell runs. */
+  relayPort(cellId: string, serverPort: number): Promise<void>;
+  /** Ends every process of the cell and gives its ports back, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
   destroy(cellId: string): Promise<number>;
   /** The ids of the cells of this host's state directory that still have processes, found by their markers and not by a record. */
   list(): Promise<readonly string[]>;

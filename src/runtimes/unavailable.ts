@@ -11,6 +11,8 @@ export function unavailableRuntime(name: IsolationName, reason: { why: string; t
     probe: () => Promise.resolve(probe),
     start: refuse,
     exec: refuse,
+    holdPort: refuse,
+    relayPort: refuse,
     inspect: () => Promise.resolve({ kind: 'gone' }),
     destroy: () => Promise.resolve(0),
     list: () => Promise.resolve([]),

@@ -9,16 +9,25 @@ import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
+import type { SupervisorClient } from '../supervisor/client.ts';
+import { supervised } from '../supervisor/supervised-runtime.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { loadTemplates } from '../templates/load.ts';
 
 /** The strongest first. */
 const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies IsolationName[];
 
-/** Makes what the steps of a cell need of this host, from its settings. Makes nothing but the state directory. */
-export async function makeHost(config: Config, log: Logger): Promise<CellHost> {
+/**
+ * Makes what the steps of a cell need of this host, from its settings. The processes of cells are the
+ * supervisor's, so that they outlive this one; without a supervisor nothing may be started.
+ */
+export async function makeHost(config: Config, log: Logger, supervisor: SupervisorClient | null): Promise<CellHost> {
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
-  const runtimes = await probeRuntimes({ owner: await stateDirectoryId(config.stateDirectory) });
+  const probed = await probeRuntimes({ owner: await stateDirectoryId(config.stateDirectory) });
+  const runtimes =
+    supervisor === null
+      ? probed
+      : { ...probed, process: { ...probed.process, runtime: supervised(probed.process.runtime, supervisor) } };
   return {
     hostId: config.hostId,
     stateDirectory: config.stateDirectory,

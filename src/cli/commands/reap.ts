@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { acquireHostLock } from '../../cell/hostlock.ts';
 import { findUnowned, releaseUnowned, type Unowned } from '../../cell/reaper.ts';
 import { askTemporal } from '../../worker/reaping.ts';
+import { connectSupervisor } from '../../supervisor/client.ts';
 import { makeHost } from '../../worker/make-host.ts';
 import type { Cli } from '../cli.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -34,7 +35,9 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { client } = stack.use(await cli.connect());
   if (!dryRun) stack.use(await alone(config.stateDirectory, () => acquireHostLock(config.stateDirectory)));
-  const host = await makeHost(config, hostLog({ ...config, logLevel: 'warn' }));
+  const supervisor = dryRun ? null : stack.use(await connectSupervisor(config.stateDirectory));
+  stack.defer(async () => void (await supervisor?.stop()));
+  const host = await makeHost(config, hostLog({ ...config, logLevel: 'warn' }), supervisor);
   const reaped: Reaped[] = [];
   for (const unowned of await findUnowned(host, askTemporal(client))) {
     const outcome = dryRun ? 'found' : (await releaseUnowned(host, unowned)) ? 'released' : 'not released';

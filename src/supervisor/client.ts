@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import pWaitFor from 'p-wait-for';
+import { Agent, request } from 'undici';
+import { PortTaken } from '../runtimes/port-holder.ts';
+import { type SupervisorInfo, type WireError, apiVersion, callHeader, socketOf } from './protocol.ts';
+
+/** How often an end is asked for while the supervisor still counts us as a worker. */
+const stopTries = 10;
+/** A supervisor answers its first question within this time, milliseconds. */
+const startLimit = 20_000;
+
+/** The supervisor of a state directory, as its workers see it. */
+export interface SupervisorClient extends AsyncDisposable {
+  info(): Promise<SupervisorInfo>;
+  /** Asks for something. A supervisor that has ended is started again first. Rejects with the error that it answers. */
+  call<Answer>(path: string, body: unknown): Promise<Answer>;
+  /** The same, for what takes long: when the signal aborts, the supervisor ends it, and only then this rejects with the reason. */
+  callUntil<Answer>(path: string, body: unknown, signal: AbortSignal): Promise<Answer>;
+  /** Asks it to end. Answers false when cells or other workers need it, and `force` is not set. */
+  stop(options?: { force?: boolean }): Promise<boolean>;
+}
+
+interface AskOptions {
+  signal?: AbortSignal;
+  /** Names the call, so that it can be cancelled. */
+  call?: string;
+}
+
+/** The supervisor answered with an error that has no class of ours. */
+export class SupervisorError extends Error {
+  override readonly name = 'SupervisorError';
+}
+
+/** Finds the supervisor of a state directory, or starts it, and stays attached until it is disposed. */
+export async function connectSupervisor(stateDirectory: string, idleMs?: number): Promise<SupervisorClient> {
+  const socketPath = socketOf(stateDirectory);
+  // The agent's own limits would end a test command after five minutes.
+  const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
+  const url = (path: string) => `http://supervisor/v${apiVersion}${path}`;
+  const detached = new AbortController();
+  let starting: Promise<void> | null = null;
+
+  const ask = async <Answer>(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: unknown,
+    options: AskOptions = {},
+  ): Promise<Answer> => {
+    const response = await request(url(path), {
+      method,
+      dispatcher: agent,
+      headers: { 'content-type': 'application/json', ...(options.call ? { [callHeader]: options.call } : {}) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const answer = await response.body.json();
+    if (response.statusCode >= 400) throw errorOf(answer as WireError); // the API answers every error so
+    return answer as Answer; // both ends are built from one protocol file, and its version is in the path
+  };
+  const askAgain = async <Answer>(path: string, body: unknown, options?: AskOptions): Promise<Answer> => {
+    try {
+      return await ask('POST', path, body, options);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      await ensure();
+      return ask('POST', path, body, options);
+    }
+  };
+  const info = () => ask<SupervisorInfo>('GET', '/supervisor', undefined, { signal: AbortSignal.timeout(5_000) });
+
+  const ensure = () =>
+    (starting ??= start(stateDirectory, info, idleMs)
+      .then(() => attach(agent, url('/attach'), detached.signal))
+      .finally(() => (starting = null)));
+
+  await ensure();
+  return {
+    info,
+    call: (path, body) => askAgain(path, body),
+    async callUntil(path, body, signal) {
+      signal.throwIfAborted();
+      const call = randomUUID();
+      const cancel = () => void ask('POST', '/cancel', { call }).catch(() => undefined);
+      signal.addEventListener('abort', cancel, { once: true });
+      try {
+        const answer = await askAgain(path, body, { call });
+        // It was over before the supervisor heard of the cancellation.
+        return answer as never; // the caller's `Answer`, see `ask`
+      } catch (error) {
+        signal.throwIfAborted();
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', cancel);
+      }
+    },
+    async stop({ force = false } = {}) {
+      detached.abort();
+      // It notices that this worker has gone a moment later.
+      for (let attempt = 0; ; attempt += 1) {
+        const refusal = await ask('POST', '/stop', { force }).then(
+          () => null,
+          (error: unknown) => error,
+        );
+        if (refusal === null || isGone(refusal)) return true;
+        if (attempt === stopTries) return false;
+        await sleep(50);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      detached.abort();
+      await agent.destroy();
+    },
+  };
+}
+
+async function start(stateDirectory: string, info: () => Promise<unknown>, idleMs: number | undefined): Promise<void> {
+  const answers = () =>
+    info().then(
+      () => true,
+      () => false,
+    );
+  if (await answers()) return;
+  const child = await launch(stateDirectory, idleMs);
+  // Where another one was faster ours ends with 0, and the other answers in a moment.
+  const failed = () => (child.exitCode ?? 0) !== 0 || child.signalCode !== null;
+  const up = async () => (await answers()) || failed();
+  await pWaitFor(up, { interval: 50, timeout: startLimit });
+  if (failed() && !(await answers()))
+    throw new SupervisorError(`the supervisor did not start; see ${join(stateDirectory, 'supervisor.log')}`);
+}
+
+/** In a session of its own, so that it outlives the worker and hears nothing of its terminal. */
+async function launch(stateDirectory: string, idleMs: number | undefined): Promise<ChildProcess> {
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  await using log = await open(join(stateDirectory, 'supervisor.log'), 'a', 0o600);
+  const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
+  const idle = idleMs === undefined ? [] : [String(idleMs)];
+  const child = spawn(process.execPath, [main, stateDirectory, ...idle], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  });
+  child.once('error', () => undefined);
+  child.unref();
+  return child;
+}
+
+/** Holds a connection open for as long as this worker lives: by it the supervisor knows that it is needed. */
+async function attach(agent: Agent, url: string, signal: AbortSignal): Promise<void> {
+  const { body } = await request(url, { dispatcher: agent, signal });
+  body.on('error', () => undefined);
+  body.resume();
+}
+
+function errorOf({ name, message }: WireError): Error {
+  return name === 'PortTaken' ? new PortTaken(message) : new SupervisorError(message);
+}
+
+/** Whether nobody listened, or went away before it answered. */
+function isGone(error: unknown): boolean {
+  const codes = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { isolations } from '../domain/request.ts';
+import type { Command, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts';
+
+/**
+ * The version of the API: in every path, so that a worker of the next release can talk to a supervisor of this one,
+ * or be told that it cannot.
+ */
+export const apiVersion = 1;
+
+/** The socket of the supervisor of a state directory; mode 600. */
+export const socketOf = (stateDirectory: string): string => join(stateDirectory, 'supervisor.sock');
+
+/** What a supervisor says of itself. */
+export interface SupervisorInfo {
+  apiVersion: number;
+  /** Of agent-cells. */
+  version: string;
+  pid: number;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  /** The cells that have processes or ports. */
+  cells: string[];
+  /** How many workers are attached. */
+  workers: number;
+}
+
+/** How an error crosses the socket: the client makes an error of the same name again. */
+export interface WireError {
+  name: string;
+  message: string;
+}
+
+const cellId = v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/, 'is not the id of a cell'));
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const strings = v.record(v.string(), v.string());
+const command = v.pipe(
+  v.array(v.string()),
+  v.check((parts) => parts.length > 0, 'must not be empty'),
+  // Checked above; the compiler does not follow it.
+  v.transform((parts) => parts as [string, ...string[]]),
+);
+
+const processEntries = { cellId, command, directory: v.string(), env: strings, logFile: v.string() };
+
+export const processSchema = v.strictObject(processEntries) satisfies v.GenericSchema<unknown, ProcessSpec>;
+
+export const commandSchema = v.strictObject({
+  ...processEntries,
+  execId: v.pipe(v.string(), v.nonEmpty()),
+  timeoutMs: v.pipe(v.number(), v.minValue(1)),
+}) satisfies v.GenericSchema<unknown, Command>;
+
+export const handleSchema = v.strictObject({
+  version: v.literal(1),
+  runtime: v.picklist(isolations),
+  cellId,
+  pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  startTime: v.string(),
+  bootId: v.string(),
+}) satisfies v.GenericSchema<unknown, RuntimeHandle>;
+
+/** Names a call, so that it can be cancelled. */
+export const callHeader = 'x-call';
+
+export const cancelSchema = v.strictObject({ call: v.string() });
+export const portSchema = v.strictObject({ cellId, port });
+export const cellSchema = v.strictObject({ cellId });
+export const stopSchema = v.strictObject({ force: v.boolean() });

@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import { stateDirectoryId } from '../cell/hostlock.ts';
+import { version } from '../domain/version.ts';
+import { endProcesses } from '../runtimes/end-processes.ts';
+import { createProcessRuntime } from '../runtimes/process.ts';
+import { createApi } from './api.ts';
+import { holdLifeline } from './lifeline.ts';
+import { acquireSupervisorLock } from './lock.ts';
+import { type SupervisorInfo, apiVersion, socketOf } from './protocol.ts';
+
+export interface SupervisorOptions {
+  stateDirectory: string;
+  /** How long it stays without a cell and without a worker, milliseconds. Default: one minute. */
+  idleMs?: number;
+  signal: AbortSignal;
+  ready?: (info: { pid: number; socket: string }) => void;
+}
+
+/** How often it looks whether anybody still needs it, milliseconds. */
+const lookEvery = 1_000;
+
+/**
+ * Runs the supervisor of a state directory until nobody needs it, or the signal aborts: the parent of every cell's
+ * processes and the holder of their ports. When it ends, in whatever way, every cell ends with it.
+ *
+ * @throws SupervisorRunning when the state directory has one.
+ */
+export async function runSupervisor(options: SupervisorOptions): Promise<void> {
+  const { stateDirectory, idleMs = 60_000, signal, ready } = options;
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  const owner = await stateDirectoryId(stateDirectory);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await acquireSupervisorLock(owner, stateDirectory));
+  const isOurs = (entry: { owner: string | null }) => entry.owner === owner;
+  // What an earlier supervisor left has no keeper any more, and so has ended by definition.
+  await endProcesses(isOurs, 0);
+  const lifeline = holdLifeline(owner);
+  stack.defer(() => lifeline.release());
+
+  const runtime = createProcessRuntime({ owner });
+  const startedAt = Date.now();
+  const stopping = new AbortController();
+  let workers = 0;
+  const info = async (): Promise<SupervisorInfo> => {
+    const cells = [...(await runtime.list())];
+    return { apiVersion, version, pid: process.pid, startedAt, cells, workers };
+  };
+  const attached = () => {
+    workers += 1;
+    return () => void (workers -= 1);
+  };
+  const api = createApi({ runtime, info, attached, stop: () => stopping.abort() });
+  const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
+  // A test command may run for hours.
+  server.requestTimeout = 0;
+  const socket = socketOf(stateDirectory);
+  await listen(server, socket);
+  stack.defer(() => closeServer(server, socket));
+  ready?.({ pid: process.pid, socket });
+  await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
+}
+
+async function listen(server: Server, socket: string): Promise<void> {
+  // We hold the lock: a socket that lies there is what a killed one left.
+  await rm(socket, { force: true });
+  const before = process.umask(0o177);
+  try {
+    server.listen(socket);
+    await once(server, 'listening');
+  } finally {
+    process.umask(before);
+  }
+  await chmod(socket, 0o600);
+}
+
+async function closeServer(server: Server, socket: string): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await rm(socket, { force: true });
+}
+
+/** Without a cell, a worker, or its own socket (the state directory was removed) for a while, it is over. */
+async function untilNobodyNeedsIt(
+  { info, idleMs, socket }: { info: () => Promise<SupervisorInfo>; idleMs: number; socket: string },
+  signal: AbortSignal,
+): Promise<void> {
+  let neededAt = Date.now();
+  while (!signal.aborted && Date.now() - neededAt < idleMs) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, lookEvery);
+      signal.addEventListener('abort', done, { once: true });
+      function done() {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+    });
+    if ((await stat(socket).catch(() => null)) === null) return;
+    const { cells, workers } = await info();
+    if (cells.length > 0 || workers > 0) neededAt = Date.now();
+  }
+}

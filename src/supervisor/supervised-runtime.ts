@@ -1,0 +1,30 @@
+import { currentBootId, isAlive } from '../runtimes/processes.ts';
+import type { CellRuntime, ExecResult, RuntimeHandle, RuntimeStatus } from '../runtimes/runtime.ts';
+import type { SupervisorClient } from './client.ts';
+
+/** The same runtime, with the supervisor as the parent of its processes: they outlive the worker, and end with the supervisor. */
+export function supervised(
+  runtime: CellRuntime,
+  supervisor: Pick<SupervisorClient, 'call' | 'callUntil'>,
+): CellRuntime {
+  return {
+    name: runtime.name,
+    unsupported: runtime.unsupported,
+    probe: () => runtime.probe(),
+    start: (spec, signal) => supervisor.callUntil<RuntimeHandle>('/process', spec, signal),
+    exec: (command, signal) => supervisor.callUntil<ExecResult>('/command', command, signal),
+    async inspect(handle) {
+      // Asked twice a second for every cell: whether it lives can be seen from here.
+      if (handle.bootId === currentBootId() && isAlive(handle)) return { kind: 'running' };
+      return supervisor.call<RuntimeStatus>('/inspect', handle);
+    },
+    async holdPort(cellId, port) {
+      await supervisor.call('/port', { cellId, port });
+    },
+    async relayPort(cellId, port) {
+      await supervisor.call('/relay', { cellId, port });
+    },
+    destroy: async (cellId) => (await supervisor.call<{ ended: number }>('/destroy', { cellId })).ended,
+    list: () => runtime.list(),
+  };
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import { afterAll } from 'vitest';
+import { createProcessRuntime } from '../../../src/runtimes/process.ts';
+import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
+import { createApi } from '../../../src/supervisor/api.ts';
+import { type SupervisorClient, connectSupervisor } from '../../../src/supervisor/client.ts';
+import { apiVersion, socketOf } from '../../../src/supervisor/protocol.ts';
+import { supervised } from '../../../src/supervisor/supervised-runtime.ts';
+import { runtimeContract } from '../../contracts/runtime.contract.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const servers = new AsyncDisposableStack();
+afterAll(() => servers.disposeAsync());
+
+/** Puts the API of the supervisor, and its socket, between the suite and the runtime. */
+runtimeContract({
+  name: 'process',
+  create(options) {
+    const runtime = createProcessRuntime(options);
+    const client = serve(runtime);
+    return supervised(runtime, {
+      call: async (path, body) => (await client).call(path, body),
+      callUntil: async (path, body, signal) => (await client).callUntil(path, body, signal),
+    });
+  },
+  unpromised: { confinement: 'the process runtime separates by convention and does not confine' },
+});
+
+async function serve(runtime: CellRuntime): Promise<SupervisorClient> {
+  const directory = servers.use(await temporaryDirectory());
+  const info = () =>
+    Promise.resolve({ apiVersion, version: 'test', pid: process.pid, startedAt: Date.now(), cells: [], workers: 0 });
+  const api = createApi({ runtime, info, attached: () => () => undefined, stop: () => undefined });
+  const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
+  server.listen(socketOf(directory.path));
+  await once(server, 'listening');
+  servers.defer(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  servers.defer(() => server.closeAllConnections());
+  return servers.use(await connectSupervisor(directory.path));
+}

@@ -1,0 +1,232 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, stat } from 'node:fs/promises';
+import { type Server, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import getPort from 'get-port';
+import { describe, expect, test } from 'vitest';
+import { cellMarker } from '../../../src/domain/names.ts';
+import { PortTaken } from '../../../src/runtimes/port-holder.ts';
+import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
+import { createProcessRuntime } from '../../../src/runtimes/process.ts';
+import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
+import { type SupervisorClient, connectSupervisor } from '../../../src/supervisor/client.ts';
+import { socketOf } from '../../../src/supervisor/protocol.ts';
+import { supervised } from '../../../src/supervisor/supervised-runtime.ts';
+import { processesMarked } from '../../support/processes.ts';
+import { runMarker, testRun } from '../../support/run.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const never = new AbortController().signal;
+
+interface Supervised extends AsyncDisposable {
+  stateDirectory: string;
+  client: SupervisorClient;
+  runtime: CellRuntime;
+  cellId: string;
+  start(script: string): Promise<void>;
+  processes(): Promise<number[]>;
+}
+
+/** A real supervisor process on a state directory of its own, which ends with the scope. */
+async function supervisedCell(idleMs = 60_000): Promise<Supervised> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(await temporaryDirectory());
+  const client = stack.use(await connectSupervisor(directory.path, idleMs));
+  stack.defer(async () => void (await client.stop({ force: true })));
+  const runtime = supervised(createProcessRuntime({ owner: await stateDirectoryId(directory.path) }), client);
+  const cellId = randomBytes(8).toString('hex');
+  const env = { PATH: process.env['PATH'] ?? '', [runMarker]: testRun() };
+  const owned = stack.move();
+  return {
+    stateDirectory: directory.path,
+    client,
+    runtime,
+    cellId,
+    async start(script) {
+      const logFile = join(directory.path, 'output.log');
+      await runtime.start(
+        { cellId, command: ['/bin/sh', '-c', script], directory: directory.path, env, logFile },
+        never,
+      );
+    },
+    processes: async () => (await processesMarked(cellMarker, cellId)).map(({ pid }) => pid),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+describe('the supervisor', () => {
+  test('is started where none runs, and found again by the next worker', async () => {
+    await using cell = await supervisedCell();
+    await using second = await connectSupervisor(cell.stateDirectory);
+    const [one, other] = await Promise.all([cell.client.info(), second.info()]);
+    expect(other.pid).toBe(one.pid);
+    await waitUntil(async () => (await cell.client.info()).workers === 2);
+  });
+
+  test('is one, however many workers start at the same time', async () => {
+    await using directory = await temporaryDirectory();
+    const clients = await Promise.all(Array.from({ length: 4 }, () => connectSupervisor(directory.path)));
+    const pids = new Set(await Promise.all(clients.map(async (client) => (await client.info()).pid)));
+    const [first, ...others] = clients;
+    for (const other of others) await other[Symbol.asyncDispose]();
+    await first?.stop({ force: true });
+    await first?.[Symbol.asyncDispose]();
+    expect(pids.size).toBe(1);
+  });
+
+  test('answers nobody but its own user', async () => {
+    await using cell = await supervisedCell();
+    expect((await stat(socketOf(cell.stateDirectory))).mode & 0o777).toBe(0o600);
+  });
+
+  test('ends every process of every cell within a second when it is killed, also those that left their session', async () => {
+    await using cell = await supervisedCell();
+    await cell.start('setsid sleep 300 & (setsid sh -c "sleep 301 & sleep 302" &) ; exec sleep 303');
+    await waitUntil(async () => (await cell.processes()).length >= 4);
+    process.kill((await cell.client.info()).pid, 'SIGKILL');
+    await waitUntil(async () => (await cell.processes()).length === 0);
+  });
+
+  test('ends its cells when it is stopped by a signal', async () => {
+    await using cell = await supervisedCell();
+    await cell.start('setsid sleep 300 & exec sleep 301');
+    await waitUntil(async () => (await cell.processes()).length >= 2);
+    process.kill((await cell.client.info()).pid, 'SIGTERM');
+    await waitUntil(async () => (await cell.processes()).length === 0);
+  });
+
+  test('is started again by a worker that needs it, after it was killed', async () => {
+    await using cell = await supervisedCell();
+    const { pid } = await cell.client.info();
+    process.kill(pid, 'SIGKILL');
+    await waitUntil(async () => (await cell.client.info().catch(() => null)) === null);
+    await cell.start('exec sleep 300');
+    expect((await cell.client.info()).pid).not.toBe(pid);
+    expect(await cell.processes()).toHaveLength(1);
+  });
+
+  test('refuses to end while cells live, says so, and ends when asked by force', async () => {
+    await using cell = await supervisedCell();
+    await cell.start('exec sleep 300');
+    await using other = await connectSupervisor(cell.stateDirectory);
+    expect(await other.stop()).toBe(false);
+    expect(await cell.processes()).toHaveLength(1);
+    expect(await other.stop({ force: true })).toBe(true);
+    await waitUntil(async () => (await cell.processes()).length === 0);
+  });
+
+  test('goes when it has had no cell and no worker for a while', async () => {
+    await using cell = await supervisedCell(100);
+    const { pid } = await cell.client.info();
+    await cell.client[Symbol.asyncDispose]();
+    await waitUntil(() =>
+      stat(`/proc/${pid}`).then(
+        () => false,
+        () => true,
+      ),
+    );
+  });
+
+  test('goes when its state directory is removed', async () => {
+    await using directory = await temporaryDirectory();
+    const state = join(directory.path, 'state');
+    await mkdir(state);
+    const client = await connectSupervisor(state);
+    const { pid } = await client.info();
+    await directory[Symbol.asyncDispose]();
+    await waitUntil(() =>
+      stat(`/proc/${pid}`).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await client[Symbol.asyncDispose]();
+  });
+
+  test('says in what version it speaks when it is asked in another', async () => {
+    await using cell = await supervisedCell();
+    await expect(cell.client.call('/no-such-thing', {})).rejects.toThrow(/speaks version 1/);
+  });
+});
+
+describe('a held port', () => {
+  test('leads to the server of its cell, and to nobody before and after', async () => {
+    await using cell = await supervisedCell();
+    const port = await getPort({ host: '127.0.0.1' });
+    await cell.runtime.holdPort(cell.cellId, port);
+    expect(await ask(port)).toBe('');
+    await using server = await echoServer('from the cell');
+    await cell.runtime.relayPort(cell.cellId, server.port);
+    expect(await ask(port)).toBe('from the cell');
+    await cell.runtime.destroy(cell.cellId);
+    await expect(ask(port)).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  test('cannot be taken by anybody else', async () => {
+    await using cell = await supervisedCell();
+    const port = await getPort({ host: '127.0.0.1' });
+    await cell.runtime.holdPort(cell.cellId, port);
+    await cell.runtime.holdPort(cell.cellId, port);
+    await expect(cell.runtime.holdPort(randomBytes(8).toString('hex'), port)).rejects.toThrow(PortTaken);
+    const stranger = createServer().listen(port, '127.0.0.1');
+    await expect(once(stranger, 'listening')).rejects.toThrow(/EADDRINUSE/);
+  });
+
+  test('that a stranger has is said to be taken', async () => {
+    await using cell = await supervisedCell();
+    await using stranger = await echoServer('a stranger');
+    await expect(cell.runtime.holdPort(cell.cellId, stranger.port)).rejects.toThrow(PortTaken);
+  });
+
+  test('leads nowhere once the server of the cell has ended: its port may be a stranger by now', async () => {
+    await using cell = await supervisedCell();
+    const port = await getPort({ host: '127.0.0.1' });
+    await cell.runtime.holdPort(cell.cellId, port);
+    await cell.start('exec sleep 300');
+    await using stranger = await echoServer('a stranger');
+    await cell.runtime.relayPort(cell.cellId, stranger.port);
+    expect(await ask(port)).toBe('a stranger');
+    for (const pid of await cell.processes()) process.kill(pid, 'SIGKILL');
+    await waitUntil(async () => (await ask(port)) === '');
+  });
+});
+
+describe('a command', () => {
+  test('ends with the worker that asked for it', async () => {
+    await using cell = await supervisedCell();
+    const fixture = join(import.meta.dirname, '../../fixtures/supervisor/asks-for-a-command.ts');
+    const worker = spawn(process.execPath, [fixture, cell.stateDirectory, cell.cellId], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const exit = once(worker, 'exit');
+    await waitUntil(async () => (await cell.processes()).length >= 1);
+    worker.kill('SIGKILL');
+    await exit;
+    await waitUntil(async () => (await cell.processes()).length === 0);
+  });
+});
+
+async function echoServer(text: string): Promise<{ port: number } & AsyncDisposable> {
+  const server: Server = createServer((socket) => socket.end(text)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  return {
+    port: address.port,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** What is said on a port before it is closed. */
+async function ask(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let text = '';
+  socket.on('data', (chunk) => (text += chunk.toString()));
+  await once(socket, 'close').catch(() => undefined);
+  const error = socket.errored;
+  if (error && 'code' in error && error.code === 'ECONNREFUSED') throw error;
+  return text;
+}
