@@ -1,11 +1,4 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  allHandlersFinished,
-  condition,
-  upsertMemo,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, allHandlersFinished, condition, upsertMemo, workflowInfo } from '@temporalio/workflow';
 import type { CellResult } from '../src/domain/outcome.ts';
 import { type ParsedCellRequest, parseCellRequest } from '../src/domain/request.ts';
 import { type HostSteps, anyHost, onHost } from './activity-proxies.ts';
@@ -15,6 +8,7 @@ import { developAndTest } from './develop.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { openInbox } from './inbox.ts';
 import type { Life } from './life.ts';
+import { refuse } from './refuse.ts';
 import { conclude, reportOf } from './report.ts';
 import { createStoppable } from './stop.ts';
 
@@ -41,12 +35,7 @@ export async function agentCell(input: unknown): Promise<CellResult> {
 function requestOf(input: unknown): ParsedCellRequest {
   const parsed = parseCellRequest(input);
   if (parsed.ok) return parsed.request;
-  throw ApplicationFailure.create({
-    type: 'InvalidCellRequest',
-    message: parsed.message,
-    nonRetryable: true,
-    details: [{ reason: parsed.message, field: parsed.field }],
-  });
+  return refuse(input, parsed);
 }
 
 function openLife(request: ParsedCellRequest): Life {

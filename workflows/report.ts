@@ -38,6 +38,8 @@ export function reportOf(record: CellRecord, work: Work, reason: string): CellRe
 }
 
 /** Completes the workflow with its verdict, or fails it with the typed failure whose first detail is the report. */
+export function conclude(ending: Exclude<Ending, { kind: 'verdict' }>, report: CellReport): never;
+export function conclude(ending: Ending, report: CellReport): CellResult;
 export function conclude(ending: Ending, report: CellReport): CellResult {
   switch (ending.kind) {
     case 'verdict':

@@ -104,4 +104,11 @@ function report(error: unknown, cli: Cli): ExitCode {
   return exitCodes.error;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  // `cells list | head` closes the pipe when it has seen enough.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(exitCodes.ok);
+  });
+  process.exitCode = await main(process.argv.slice(2));
+}

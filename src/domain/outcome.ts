@@ -46,6 +46,8 @@ export type CellStatus = 'committed' | 'reverted' | 'unchanged';
 export interface CellReport {
   /** Why the cell ended as it did, in a sentence. */
   reason: string;
+  /** The field that is wrong; only when the request was refused before a cell was made of it. */
+  field?: string;
   agentId: string;
   taskId: string;
   cellId: string | null;

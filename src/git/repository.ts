@@ -6,7 +6,7 @@ import { git, GitFailed } from './git.ts';
 import { openMirror, withoutCredentials } from './mirror.ts';
 
 export interface RepositoryWanted {
-  /** Absolute path, or URL. */
+  /** Absolute path, or URL; empty when neither the request nor the worker names one. */
   repository: string;
   /** Paths and URL prefixes that this worker may work on. */
   allowed: readonly string[];
@@ -23,6 +23,11 @@ export async function openRepository(
   signal?: AbortSignal,
 ): Promise<{ gitDirectory: string }> {
   const { repository, allowed, mirrorsDirectory } = wanted;
+  if (repository === '') {
+    throw new RepositoryError(
+      'the request names no repository, and the worker has no default one; name it in `repository`, or set CELLS_REPOSITORY of the worker',
+    );
+  }
   if (!(await isAllowed(repository, allowed))) {
     throw new RepositoryError(
       `${withoutCredentials(repository)} is not a repository that this worker may work on; add it, or a path or URL above it, to CELLS_REPOSITORIES of the worker`,

@@ -40,7 +40,7 @@ export async function buildTemporal(options: BuildOptions, cached: string): Prom
 
 async function build(go: string, directory: string, { onStep, signal, searchPath }: BuildOptions): Promise<string> {
   const started = Date.now();
-  const version = `-X ${module}/internal/temporalcli.Version=${temporalCliVersion}`;
+  const version = `-X ${module}/temporalcli.Version=${temporalCliVersion}`;
   const subprocess = execa(
     go,
     ['install', '-v', '-trimpath', '-ldflags', `-s -w ${version}`, `${module}/cmd/temporal@v${temporalCliVersion}`],

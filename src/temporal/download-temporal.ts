@@ -30,11 +30,16 @@ export async function downloadTemporal(
     });
     const { failed, timedOut, stderr } = await download;
     if (timedOut) throw new Error(`no answer within ${downloadTimeoutMs / 1_000} s`);
-    if (failed) throw new Error(lastLine(stderr) ?? 'the download failed');
+    if (failed) throw new Error(lastCause(stderr));
     const [name] = await readdir(directory);
     if (name === undefined) throw new Error('the download left no file');
     return join(directory, name);
   });
 }
 
-const lastLine = (text: string): string | undefined => text.trim().split('\n').at(-1);
+/** The SDK wraps the cause in the same address several times; what comes after the last one says what happened. */
+const lastCause = (stderr: string): string =>
+  stderr
+    .trim()
+    .split(/\(https?:[^)]*\): /)
+    .at(-1) || 'the download failed';
