@@ -49,6 +49,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'cancel a cell: its work is reverted, its workflow ends as cancelled',
     load: () => import('./commands/cancel.ts'),
   },
+  supervisor: {
+    summary: 'run, or end, the process that keeps the cells of this host',
+    load: () => import('./commands/supervisor.ts'),
+  },
   reap: { summary: 'release what cells left behind on this host', load: () => import('./commands/reap.ts') },
   doctor: { summary: 'check this host, and say how to mend what is wrong', load: () => import('./commands/doctor.ts') },
   'scripted-model': {

@@ -32,7 +32,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/client': ['src/domain', 'src/temporal', 'workflows/messages.ts', 'activities/contract.ts'],
   'src/client.ts': ['src/domain', 'src/temporal', 'src/client', 'workflows/messages.ts'],
 
-  'src/worker': [...base, 'src/telemetry/metrics.ts', 'src/cell', 'src/opencode', 'src/runtimes'],
+  // Small, and without the Temporal SDK: it outlives workers.
+  'src/supervisor': ['src/domain', 'src/cell', 'src/runtimes'],
+
+  'src/worker': [...base, 'src/telemetry/metrics.ts', 'src/cell', 'src/opencode', 'src/runtimes', 'src/supervisor'],
   // The one file that sees every layer: it puts the worker together.
   'src/worker.ts': [
     ...base,
@@ -41,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/git',
     'src/opencode',
     'src/runtimes',
+    'src/supervisor',
     'src/worker',
     'activities',
     'workflows',
@@ -57,6 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/cell',
     'src/opencode',
     'src/runtimes',
+    'src/supervisor',
   ],
 };
 
