@@ -8,7 +8,7 @@ export class PortTaken extends Error {
 }
 
 /** Ports that are bound for cells and kept, each leading to its cell's server. */
-export interface PortHolder {
+export interface PortHolder extends AsyncDisposable {
   /** Binds a port on loopback for a cell, and keeps it: there is no moment at which a stranger could take it. Idempotent. @throws PortTaken */
   hold(cellId: string, port: number): Promise<void>;
   /** From now on connections to the held ports of a cell go to this port on loopback. */
@@ -70,6 +70,10 @@ export function createPortHolder(): PortHolder {
       return own.length;
     },
     cells: () => [...new Set([...ports.values()].map(({ cellId }) => cellId))],
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...ports.values()].map(close));
+      ports.clear();
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
 import { endProcesses } from './end-processes.ts';
-import { createPortHolder } from './port-holder.ts';
+import { createPortHolder, type PortHolder } from './port-holder.ts';
 import { runCommand } from './process-exec.ts';
 import { currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
 import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
@@ -16,6 +16,8 @@ export interface ProcessRuntimeOptions {
   graceMs?: number;
   /** The most that a command's log file may take, in bytes. @default 64 MiB */
   outputLimitBytes?: number;
+  /** Holds the ports of the cells. Default: one of its own. */
+  ports?: PortHolder;
 }
 
 /**
@@ -23,10 +25,9 @@ export interface ProcessRuntimeOptions {
  * what a cell keeps to, it keeps to by convention.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntime {
-  const { owner, graceMs = 3000, outputLimitBytes = 64 * 1024 * 1024 } = options;
+  const { owner, graceMs = 3000, outputLimitBytes = 64 * 1024 * 1024, ports = createPortHolder() } = options;
   /** Exit codes are told to the parent alone, which this worker may be. By identity; a cell's go when it is destroyed. */
   const exits = new Map<string, { cellId: string; exit: Promise<number | null> }>();
-  const ports = createPortHolder();
   const belongs = (cellId: string) => (process: ProcessEntry) => process.owner === owner && process.cellId === cellId;
   const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
 

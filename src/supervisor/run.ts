@@ -5,6 +5,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { version } from '../domain/version.ts';
 import { endProcesses } from '../runtimes/end-processes.ts';
+import { createPortHolder } from '../runtimes/port-holder.ts';
 import { createProcessRuntime } from '../runtimes/process.ts';
 import { createApi } from './api.ts';
 import { holdLifeline } from './lifeline.ts';
@@ -40,12 +41,13 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const lifeline = holdLifeline(owner);
   stack.defer(() => lifeline.release());
 
-  const runtime = createProcessRuntime({ owner });
+  const ports = stack.use(createPortHolder());
+  const runtime = createProcessRuntime({ owner, ports });
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
   const info = async (): Promise<SupervisorInfo> => {
-    const cells = [...(await runtime.list())];
+    const cells = [...new Set([...(await runtime.list()), ...ports.cells()])];
     return { apiVersion, version, pid: process.pid, startedAt, cells, workers };
   };
   const attached = () => {
@@ -77,8 +79,10 @@ async function listen(server: Server, socket: string): Promise<void> {
 }
 
 async function closeServer(server: Server, socket: string): Promise<void> {
+  // First nobody comes in any more, then whoever is in has to go: the other way round one could slip in between.
+  const closed = new Promise((resolve) => server.close(resolve));
   server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
+  await closed;
   await rm(socket, { force: true });
 }
 

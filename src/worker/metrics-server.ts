@@ -40,8 +40,9 @@ export async function startMetricsServer(
   return {
     url: `http://${address.host}:${port}`,
     async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
     },
   };
 }

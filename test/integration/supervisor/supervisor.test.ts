@@ -35,7 +35,7 @@ async function supervisedCell(idleMs = 60_000): Promise<Supervised> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
   const client = stack.use(await connectSupervisor(directory.path, idleMs));
-  stack.defer(async () => void (await client.stop({ force: true })));
+  stack.defer(() => endSupervisor(client));
   const runtime = supervised(createProcessRuntime({ owner: await stateDirectoryId(directory.path) }), client);
   const cellId = randomBytes(8).toString('hex');
   const env = { PATH: process.env['PATH'] ?? '', [runMarker]: testRun() };
@@ -72,7 +72,7 @@ describe('the supervisor', () => {
     const pids = new Set(await Promise.all(clients.map(async (client) => (await client.info()).pid)));
     const [first, ...others] = clients;
     for (const other of others) await other[Symbol.asyncDispose]();
-    await first?.stop({ force: true });
+    if (first) await endSupervisor(first);
     await first?.[Symbol.asyncDispose]();
     expect(pids.size).toBe(1);
   });
@@ -88,6 +88,7 @@ describe('the supervisor', () => {
     await waitUntil(async () => (await cell.processes()).length >= 4);
     process.kill((await cell.client.info()).pid, 'SIGKILL');
     await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
   });
 
   test('ends its cells when it is stopped by a signal', async () => {
@@ -96,6 +97,7 @@ describe('the supervisor', () => {
     await waitUntil(async () => (await cell.processes()).length >= 2);
     process.kill((await cell.client.info()).pid, 'SIGTERM');
     await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
   });
 
   test('is started again by a worker that needs it, after it was killed', async () => {
@@ -116,18 +118,14 @@ describe('the supervisor', () => {
     expect(await cell.processes()).toHaveLength(1);
     expect(await other.stop({ force: true })).toBe(true);
     await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
   });
 
   test('goes when it has had no cell and no worker for a while', async () => {
     await using cell = await supervisedCell(100);
     const { pid } = await cell.client.info();
     await cell.client[Symbol.asyncDispose]();
-    await waitUntil(() =>
-      stat(`/proc/${pid}`).then(
-        () => false,
-        () => true,
-      ),
-    );
+    expect(await hasGone(pid)).toBe(true);
   });
 
   test('goes when its state directory is removed', async () => {
@@ -137,12 +135,7 @@ describe('the supervisor', () => {
     const client = await connectSupervisor(state);
     const { pid } = await client.info();
     await directory[Symbol.asyncDispose]();
-    await waitUntil(() =>
-      stat(`/proc/${pid}`).then(
-        () => false,
-        () => true,
-      ),
-    );
+    expect(await hasGone(pid)).toBe(true);
     await client[Symbol.asyncDispose]();
   });
 
@@ -206,11 +199,30 @@ describe('a command', () => {
     worker.kill('SIGKILL');
     await exit;
     await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
   });
 });
 
+/** Ends the supervisor that a client is connected to, if there is one, and waits for its end. */
+async function endSupervisor(client: SupervisorClient): Promise<void> {
+  const running = await client.info().catch(() => null);
+  await client.stop({ force: true });
+  if (running) await hasGone(running.pid);
+}
+
+/** Waits for the end of a process. */
+async function hasGone(pid: number): Promise<boolean> {
+  const gone = () =>
+    stat(`/proc/${pid}`).then(
+      () => false,
+      () => true,
+    );
+  await waitUntil(gone);
+  return gone();
+}
+
 async function echoServer(text: string): Promise<{ port: number } & AsyncDisposable> {
-  const server: Server = createServer((socket) => socket.end(text)).listen(0, '127.0.0.1');
+  const server: Server = createServer((socket) => socket.on('error', () => undefined).end(text)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
