@@ -38,6 +38,14 @@ const checks: Readonly<Record<string, readonly [string, ...string[]]>> = {
 const suites = ['unit', 'integration', 'replay', 'e2e'];
 const suitesWithServer = ['integration', 'replay', 'e2e'];
 
+/** What of vitest's JSON report is summed. */
+const report = v.object({
+  numPassedTests: v.number(),
+  numFailedTests: v.number(),
+  numPendingTests: v.number(),
+  numTodoTests: v.number(),
+});
+
 process.exitCode = await main(process.argv.slice(2), stopOnSignals());
 
 async function main(named: readonly string[], signal: AbortSignal): Promise<number> {
@@ -109,13 +117,6 @@ async function fails(tool: string, toolArguments: readonly string[], signal: Abo
   });
   return (await subprocess).failed;
 }
-
-const report = v.object({
-  numPassedTests: v.number(),
-  numFailedTests: v.number(),
-  numPendingTests: v.number(),
-  numTodoTests: v.number(),
-});
 
 async function countsOf(file: string): Promise<Counts> {
   const text = await readFile(file, 'utf8').catch(() => null);

@@ -9,7 +9,7 @@ export interface Stoppable {
   reason: StopReason | null;
   /** Milliseconds since the epoch; null until the cell is spawned. May be moved later at any time. */
   deadline: number | null;
-  /** Runs the work in a scope of its own; rejects with a cancellation when it was cut short. */
+  /** Runs a part of the work in its scope; rejects with a cancellation when it was cut short. The clock ends with the part that started it. */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
   stop(reason: StopReason): void;
   /** Starts the clock: the work is stopped as `timeout` once the deadline has passed. */
@@ -18,7 +18,7 @@ export interface Stoppable {
 
 export function createStoppable(): Stoppable {
   const work = new CancellationScope();
-  const clock = new CancellationScope();
+  let clock: CancellationScope | null = null;
   const stoppable: Stoppable = {
     reason: null,
     deadline: null,
@@ -29,7 +29,7 @@ export function createStoppable(): Stoppable {
           return body();
         });
       } finally {
-        clock.cancel();
+        clock?.cancel();
       }
     },
     stop(reason) {
@@ -39,6 +39,8 @@ export function createStoppable(): Stoppable {
     },
     startClock(deadline) {
       stoppable.deadline = deadline;
+      // Made when it starts: the work runs in parts, and the end of an earlier one would have cancelled it.
+      clock = new CancellationScope();
       void clock
         .run(() => watch(stoppable))
         .catch((error: unknown) => {

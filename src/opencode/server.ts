@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { type OpencodeClient, createOpencodeClient } from '@opencode-ai/sdk/v2/client';
 
 /** How a cell's server is reached. */
@@ -16,10 +17,14 @@ export class ServerUnhealthy extends Error {
 const answerLimit = 10_000;
 
 /** A client of one cell's server. Nothing is sent before the first request. */
-export function connectServer({ port, password, worktree }: ServerAddress): OpencodeClient {
+export function connectServer(address: ServerAddress): OpencodeClient {
+  return clientOf(address, { directory: address.worktree });
+}
+
+function clientOf({ port, password }: ServerAddress, place: { directory?: string } = {}): OpencodeClient {
   return createOpencodeClient({
+    ...place,
     baseUrl: `http://127.0.0.1:${port}`,
-    directory: worktree,
     headers: { Authorization: `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}` },
   });
 }
@@ -31,20 +36,21 @@ export function within(signal: AbortSignal, milliseconds: number = answerLimit):
 
 /**
  * Proves that the server at this address is ours and can work: it refuses a stranger, takes our password,
- * names our worktree, and has understood its configuration. Answers its version.
+ * has understood its configuration, and works in our worktree. Answers its version.
  *
  * @throws ServerUnhealthy saying which proof failed.
  */
 export async function proveServer(address: ServerAddress, signal: AbortSignal): Promise<string> {
   await refusesStrangers(address.port, signal);
-  const client = connectServer(address);
+  // Without the header by which a client says where it works: the server has to name its own directory.
+  const client = clientOf(address);
   const health = await client.global.health(within(signal));
   if (!health.data?.healthy) throw unhealthy(address, 'does not take our password', health.error);
-  const path = await client.path.get(undefined, within(signal));
-  if (path.data?.directory !== address.worktree)
-    throw unhealthy(address, `works in ${path.data?.directory ?? 'no directory'}`, path.error);
   const config = await client.config.get(undefined, within(signal, 30_000));
   if (!config.data) throw unhealthy(address, 'refuses its configuration', config.error);
+  const path = await client.path.get(undefined, within(signal));
+  const directory = path.data?.directory ?? 'no directory';
+  if (directory !== (await realpath(address.worktree))) throw unhealthy(address, `works in ${directory}`, path.error);
   return health.data.version;
 }
 

@@ -27,12 +27,13 @@ export async function openSession(client: OpencodeClient, title: string, signal:
   return created.data.id;
 }
 
-/** Hands a prompt to a session. Sent again under the same message id it is recognised, and not run twice. */
+/** Hands a prompt to a session. The same message id is taken once: when it is at work or answered already, nothing is sent. */
 export async function sendPrompt(
   client: OpencodeClient,
   prompt: { sessionId: string; messageId: string; model: string; text: string; system?: string | undefined },
   signal: AbortSignal,
 ): Promise<void> {
+  if (await isTaken(client, prompt, signal)) return;
   const slash = prompt.model.indexOf('/');
   const sent = await client.session.promptAsync(
     {
@@ -46,6 +47,22 @@ export async function sendPrompt(
     within(signal, 30_000),
   );
   if (sent.error !== undefined) throw refused('would not take the prompt', sent.error);
+}
+
+/**
+ * The server recognises a message id that is the newest of its session. One that others follow it would run again,
+ * so a prompt goes out a second time only where the first was cut off: there is no answer, or one that is an error.
+ */
+async function isTaken(
+  client: OpencodeClient,
+  { sessionId, messageId }: { sessionId: string; messageId: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const busy = await isBusy(client, sessionId, signal);
+  const messages = await readMessages(client, sessionId, signal);
+  if (!messages.some(({ info }) => info.id === messageId)) return false;
+  const answer = answerTo(messageId, messages);
+  return busy || (answer !== null && answer.error === undefined);
 }
 
 /** The messages of a session, oldest first; the newest `limit` of them, or all. */

@@ -23,6 +23,8 @@ export interface FleetOptions {
   files?: Record<string, string>;
   /** A file of scripts. Default: `test/fixtures/scripts/suite.yaml`. */
   scripts?: string;
+  /** Default: the server of the test run. */
+  temporalAddress?: string;
 }
 
 /** A worker process of its own, with all that it needs: a repository, a scripted model, and a namespace of its own on the shared Temporal server. */
@@ -60,14 +62,15 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const directory = stack.use(await temporaryDirectory());
   const repository = stack.use(await temporaryRepository(options.files));
   const model = stack.use(await startScriptedModel({ file: options.scripts ?? suite }));
-  const namespace = await makeNamespace(`fleet-${process.pid}-${(fleets += 1)}`);
+  const temporalAddress = options.temporalAddress ?? inject('temporalAddress');
+  const namespace = await makeNamespace(temporalAddress, `fleet-${process.pid}-${(fleets += 1)}`);
   const opencodeConfig = join(directory.path, 'opencode.json');
   await writeFile(opencodeConfig, JSON.stringify({ ...opencodeProvider(model.url), model: scriptedModelId }));
   const env: Record<string, string> = {
     PATH: process.env['PATH'] ?? '',
     HOME: directory.path,
     AGENT_CELLS_TEST_RUN: process.env['AGENT_CELLS_TEST_RUN'] ?? '',
-    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_ADDRESS: temporalAddress,
     TEMPORAL_NAMESPACE: namespace,
     TEMPORAL_CONFIG_FILE: '/dev/null',
     CELLS_HOST_ID: `host-${process.pid}-${fleets}`,
@@ -78,7 +81,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     CELLS_LOG_FORMAT: 'json',
     ...options.env,
   };
-  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const connection = await Connection.connect({ address: temporalAddress });
   stack.defer(() => connection.close());
   const client = new Client({ connection, namespace });
   const fleet: Fleet = {
@@ -107,8 +110,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
 }
 
 /** A namespace of its own keeps the fleets of parallel test files apart: they would claim each other's cells. */
-async function makeNamespace(namespace: string): Promise<string> {
-  const connection = await Connection.connect({ address: inject('temporalAddress') });
+async function makeNamespace(address: string, namespace: string): Promise<string> {
+  const connection = await Connection.connect({ address });
   try {
     await connection.workflowService.registerNamespace({
       namespace,

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import type { CellRequest } from '../../../src/client.ts';
+import { failures, type FailureType } from '../../../src/domain/failures.ts';
+import { anyReport, type Failure, failureOf, nothingLeft } from '../../support/endings.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+describe('an agent that reaches no verdict', () => {
+  test('fails its cell with what a person needs to know, and its work is kept', { timeout: 240_000 }, async () => {
+    await using fleet = await startFleet();
+    const passes = 'grep -q right answer.txt';
+    const [cutShort, refused, key, unknownModel, noProvider, garbage] = await provoke(fleet, [
+      ['length'],
+      // The script has one round: what follows the failing test is answered with HTTP 400.
+      ['edit-file', { agentId: 'refused', testCommand: `! ${passes}` }],
+      ['unauthorized'],
+      ['edit-file', { agentId: 'unknown-model', model: 'scripted/nothing' }],
+      ['edit-file', { agentId: 'no-provider', model: 'nobody/nothing' }],
+      ['garbage'],
+    ]);
+
+    expectFailure(cutShort, 'AgentFailed', /output limit/);
+    expect(cutShort?.report.tokens).toMatchObject({ input: 1000, output: 8192, total: 9192 });
+    expectFailure(refused, 'AgentFailed', /HTTP 400/);
+    expect(refused?.report).toMatchObject({
+      tokens: { input: 1400, output: 100, cacheRead: 1200, total: 2700 },
+      tests: { outcome: 'failed', exitCode: 1, rounds: 1 },
+      filesModified: [{ path: 'answer.txt', change: 'added', additions: 1, deletions: 0 }],
+    });
+    expect(await showReverted(fleet, refused, 'answer.txt')).toBe('right');
+    expectFailure(key, 'ModelUnavailable', /Incorrect API key provided.*401/);
+    expectFailure(unknownModel, 'ModelUnavailable', /scripted\/nothing|Model not found/);
+    expectFailure(noProvider, 'ModelUnavailable', /nobody\/nothing|Model not found/);
+    expectFailure(garbage, 'ModelUnavailable', /JSON|parse/i);
+    for (const failure of [key, unknownModel, noProvider, garbage]) {
+      expect(failure?.report).toMatchObject({ tokens: { total: 0 }, filesModified: [] });
+      expect(failure?.report).not.toHaveProperty('revertedRef');
+    }
+    await nothingLeft(fleet);
+  });
+
+  test(
+    'is stopped at its token budget, within one answer of it, and its work is kept',
+    { timeout: 240_000 },
+    async () => {
+      await using fleet = await startFleet();
+      const [endless, edits, exact] = await provoke(fleet, [
+        ['endless', { tokenBudget: 5000 }],
+        ['edits-endlessly', { tokenBudget: 3000 }],
+        ['endless', { agentId: 'one-answer', tokenBudget: 1 }],
+      ]);
+
+      expectFailure(endless, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 5000/);
+      expect(endless?.report).not.toHaveProperty('revertedRef');
+      expectFailure(edits, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 3000/);
+      expect(await showReverted(fleet, edits, 'answer.txt')).toBe('half');
+      for (const [failure, budget] of [
+        [endless, 5000],
+        [edits, 3000],
+        [exact, 1],
+      ] as const) {
+        const total = failure?.report.tokens.total ?? 0;
+        expect(total).toBeGreaterThanOrEqual(budget);
+        expect(total - budget).toBeLessThanOrEqual(2 * 1050);
+        expect(total % 1050).toBe(0);
+        expect(failure?.report.tokens.input).toBe((total / 1050) * 1000);
+        expect(failure?.report.cost).toBeCloseTo((total / 1050) * (0.001 + 0.0002), 6);
+      }
+      await nothingLeft(fleet);
+    },
+  );
+
+  test('is ended at its timeout, and its work is kept', { timeout: 240_000 }, async () => {
+    await using fleet = await startFleet();
+    const [slow, command, tests] = await provoke(fleet, [
+      ['slow', { timeout: '45s' }],
+      ['long-command', { timeout: '45s' }],
+      ['edit-file', { timeout: '45s', testCommand: 'sleep 60' }],
+    ]);
+    expectFailure(slow, 'CellTimedOut', /reached its timeout during execute/);
+    expect(await showReverted(fleet, slow, 'answer.txt')).toBe('right');
+    expect(slow?.report.tokens.total).toBe(1050);
+    expectFailure(command, 'CellTimedOut', /reached its timeout during execute/);
+    expectFailure(tests, 'CellTimedOut', /reached its timeout during test/);
+    expect(await showReverted(fleet, tests, 'answer.txt')).toBe('right');
+    for (const failure of [slow, command, tests]) {
+      const { spawnMs = 0, executionMs = 0, testMs = 0 } = failure?.report.metrics ?? {};
+      expect(spawnMs + executionMs + testMs).toBeGreaterThanOrEqual(45_000 - 100);
+    }
+    await nothingLeft(fleet);
+  });
+});
+
+describe('work that passed its tests', () => {
+  test('and cannot be committed is kept, and what is in the way is named', { timeout: 240_000 }, async () => {
+    await using elsewhere = await temporaryDirectory();
+    await using fleet = await startFleet();
+    const { git } = fleet.repository;
+    await git('branch', 'cells/task/checked-out');
+    await git('worktree', 'add', '--quiet', join(elsewhere.path, 'theirs'), 'cells/task/checked-out');
+    await git('branch', 'cells/collides');
+    const [checkedOut, collides, nested] = await provoke(fleet, [
+      ['edit-file', { agentId: 'checked-out', testCommand: 'true' }],
+      ['edit-file', { agentId: 'collides', taskId: 'collides' }],
+      ['nested-repository', { testCommand: 'true' }],
+    ]);
+
+    expectFailure(checkedOut, 'CommitFailed', /cells\/task\/checked-out is checked out in .*theirs/);
+    expect(await showReverted(fleet, checkedOut, 'answer.txt')).toBe('right');
+    expect(await git('rev-parse', 'cells/task/checked-out')).toBe(fleet.repository.commit);
+    expectFailure(collides, 'CommitFailed', /refs\/heads\/cells\/collides exists.*rename that branch/);
+    expect(await showReverted(fleet, collides, 'answer.txt')).toBe('right');
+    expectFailure(nested, 'CommitFailed', /repository inside its worktree \(sub\)/);
+    expect(nested?.report).not.toHaveProperty('revertedRef');
+    const copy = join(fleet.stateDirectory, 'artifacts', nested?.report.cellId ?? '', 'worktree/sub/x');
+    expect((await execa('cat', [copy])).stdout).toBe('x');
+
+    await git('worktree', 'remove', join(elsewhere.path, 'theirs'));
+    await nothingLeft(fleet);
+  });
+});
+
+/** Starts cells at once and waits until all of them have failed. */
+async function provoke(fleet: Fleet, cells: [script: string, request?: Partial<CellRequest>][]): Promise<Failure[]> {
+  return await Promise.all(
+    cells.map(async ([script, request]) => failureOf(fleet.client, await fleet.start(script, request))),
+  );
+}
+
+function expectFailure(failure: Failure | undefined, type: FailureType, message: RegExp): void {
+  expect(failure).toMatchObject({
+    type,
+    nonRetryable: !failures[type].retryable,
+    message: expect.stringMatching(message) as string,
+    report: { ...anyReport, taskId: expect.any(String) as string, reason: failure?.message },
+  });
+  const { totalMs, ...parts } = failure?.report.metrics ?? { totalMs: 0 };
+  expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(totalMs);
+}
+
+async function showReverted({ repository }: Fleet, failure: Failure | undefined, file: string): Promise<string> {
+  const { revertedRef = '', cellId } = failure?.report ?? {};
+  expect(revertedRef).toBe(`refs/cells/reverted/${cellId}`);
+  return await repository.git('show', `${revertedRef}:${file}`);
+}

@@ -1,0 +1,302 @@
+import { once } from 'node:events';
+import { readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import getPort from 'get-port';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createHostActivities } from '../../../activities/index.ts';
+import { cellPaths } from '../../../src/cell/paths.ts';
+import { cellSecret } from '../../../src/cell/secret.ts';
+import { type CellHandle, cellState, describeCell, outcomeOf, startCell, workflowIdOf } from '../../../src/client.ts';
+import { proveServer } from '../../../src/opencode/server.ts';
+import {
+  type CellHostUnderTest,
+  activityEnvironment,
+  ownerOf,
+  requestOf,
+  startCellHost,
+} from '../../support/cell-host.ts';
+import { cells } from '../../support/cells-command.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { leaseIn, leasesIn, serverIn } from '../../support/host-state.ts';
+import { isRunning } from '../../support/processes.ts';
+import { remainsOf } from '../../support/remains.ts';
+import { waitingFor } from '../../support/turns.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const signal = new AbortController().signal;
+
+describe('a spawned cell', () => {
+  let place: CellHostUnderTest;
+  let cell: Awaited<ReturnType<CellHostUnderTest['spawn']>>;
+
+  beforeAll(async () => {
+    place = await startCellHost();
+    // What the caller has checked out says nothing about where a cell begins.
+    await place.repository.git('switch', '--quiet', '--create', 'elsewhere');
+    await place.repository.git('commit', '--quiet', '--allow-empty', '--message', 'Elsewhere');
+    cell = await place.spawn();
+  });
+  afterAll(() => place[Symbol.asyncDispose]());
+
+  test('has a worktree, a server on a port of the range, and a lease that names them', async () => {
+    expect(cell.port).toBeGreaterThanOrEqual(9000);
+    expect(cell.port).toBeLessThanOrEqual(9999);
+    expect(await readFile(join(cell.worktree, 'README.md'), 'utf8')).toBe('# A repository\n');
+    const found = await place.host.leases.read(cell.cellId);
+    expect(found).toMatchObject({
+      kind: 'lease',
+      lease: { state: 'ready', port: cell.port, worktree: cell.worktree, baseCommit: cell.baseCommit },
+    });
+  });
+
+  test('begins at the branch main unless the request names another', () => {
+    expect(cell.request.branch).toBe('main');
+    expect(cell.baseCommit).toBe(place.repository.commit);
+  });
+
+  test('says that it is healthy by proving that it is ours', async () => {
+    const password = await cellSecret(place.stateDirectory, cell.cellId);
+    const address = { port: cell.port, password, worktree: cell.worktree };
+    expect(await proveServer(address, signal)).toBe(cell.versions.opencode);
+  });
+
+  test('is not taken for healthy with a wrong password, or with another worktree', async () => {
+    const password = await cellSecret(place.stateDirectory, cell.cellId);
+    const address = { port: cell.port, password, worktree: cell.worktree };
+    await expect(proveServer({ ...address, password: 'wrong' }, signal)).rejects.toThrow('does not take our password');
+    await expect(proveServer({ ...address, worktree: '/' }, signal)).rejects.toThrow('works in');
+  });
+
+  test('keeps its secret and its lease from others', async () => {
+    const paths = cellPaths(place.stateDirectory, cell.cellId);
+    const modes = await Promise.all(
+      [paths.directory, paths.lease, paths.secret, paths.serverLog].map((path) => stat(path)),
+    );
+    expect(modes.map(({ mode }) => (mode & 0o777).toString(8))).toEqual(['700', '600', '600', '600']);
+  });
+
+  test('leaves nothing after its teardown, and a second teardown finds nothing to do', async () => {
+    const { cellId, port } = cell;
+    expect(await remainsOf(place, cellId, port)).not.toEqual([]);
+    const first = await place.steps.teardownCell({ cellId });
+    expect(first).toEqual({ released: ['process', 'port', 'worktree', 'home', 'lease'], alreadyGone: [] });
+    expect(await remainsOf(place, cellId, port)).toEqual([]);
+    const second = await place.steps.teardownCell({ cellId });
+    expect(second).toEqual({ released: [], alreadyGone: ['process', 'port', 'worktree', 'home', 'lease'] });
+  });
+
+  test('whose server is stopped or killed is not taken for healthy, and is made anew by a second spawn', async () => {
+    const { cellId, request } = await place.spawn({ agentId: 'unhealthy' });
+    const owner = ownerOf(request);
+    for (const kill of ['SIGSTOP', 'SIGKILL'] as const) {
+      const before = await place.steps.spawnCell({ owner, cellId, request });
+      const pid = await serverIn(place.stateDirectory, cellId);
+      const password = await cellSecret(place.stateDirectory, cellId);
+      process.kill(pid, kill);
+      await expect(proveServer({ ...before, password }, AbortSignal.timeout(1_000))).rejects.toThrow();
+      await place.steps.spawnCell({ owner, cellId, request });
+      expect(await serverIn(place.stateDirectory, cellId)).not.toBe(pid);
+      expect(await isRunning(pid)).toBe(false);
+    }
+    await place.steps.teardownCell({ cellId });
+    expect(await remainsOf(place, cellId)).toEqual([]);
+  });
+});
+
+test('a teardown of what never was succeeds, and makes nothing', async () => {
+  await using place = await startCellHost();
+  const cellId = 'feedfacefeedface';
+  const report = await place.steps.teardownCell({ cellId });
+  expect(report.released).toEqual([]);
+  expect(await remainsOf(place, cellId)).toEqual([]);
+});
+
+describe('a boot that fails leaves nothing but the place, which the teardown gives back', () => {
+  test('when the server refuses its configuration', async () => {
+    await using place = await startCellHost({ opencode: { mcp: { broken: 5 } } });
+    await failToSpawn(place, /SpawnFailed.*refuses its configuration/);
+  });
+
+  test('when every port of the range is taken, by a stranger or by another cell', async () => {
+    const free = await getPort();
+    await using place = await startCellHost({ env: { CELLS_PORTS: `${free}-${free}` } });
+    const stranger = createServer().listen(free, '127.0.0.1');
+    await once(stranger, 'listening');
+    await failToSpawn(place, new RegExp(`SpawnFailed.*no port is free from ${free} to ${free}`));
+    stranger.close();
+    await once(stranger, 'close');
+    const { port } = await place.spawn({ agentId: 'first' });
+    expect(port).toBe(free);
+    await failToSpawn(place, /SpawnFailed.*no port is free/);
+  });
+
+  test('when the server dies before it answers', async () => {
+    await using place = await startCellHost();
+    await failToSpawn(place, /SpawnFailed/, async (cellId) => {
+      await untilServerOf(place, cellId);
+      process.kill(await serverIn(place.stateDirectory, cellId), 'SIGKILL');
+    });
+  });
+
+  test('when the branch does not exist', async () => {
+    await using place = await startCellHost();
+    await failToSpawn(place, /RepositoryError.*nowhere/, undefined, 'nowhere');
+  });
+
+  test('when the spawn is cancelled while the server boots', async () => {
+    await using place = await startCellHost();
+    const request = requestOf();
+    const owner = ownerOf(request);
+    const { cellId } = await place.steps.claimHost({ owner, request });
+    const attempt = activityEnvironment();
+    const spawning = attempt.run(createHostActivities(place.host).spawnCell, { owner, cellId, request });
+    const ended = expect(spawning).rejects.toThrow();
+    await untilServerOf(place, cellId);
+    attempt.cancel('CANCELLED');
+    await ended;
+    await expectOnlyThePlace(place, cellId);
+  });
+});
+
+describe('a cell in the hands of a worker', () => {
+  let fleet: Fleet;
+  beforeAll(async () => void (fleet = await startFleet()));
+  afterAll(() => fleet[Symbol.asyncDispose]());
+
+  test.for([
+    ['agentId', { taskId: 'task', prompt: 'Do it.' }],
+    ['taskId', { agentId: 'agent', prompt: 'Do it.' }],
+  ] as const)(
+    'is refused without %s, by the client and by the workflow, before anything is made',
+    async ([field, request]) => {
+      // What a caller in another language, or one that does not check its types, can send.
+      const untyped = request as unknown as Parameters<typeof startCell>[1];
+      await expect(startCell(fleet.client, untyped)).rejects.toThrow(field);
+      const started = fleet.client.workflow.execute('agentCell', {
+        workflowId: `without-${field}`,
+        taskQueue: 'agent-cells',
+        args: [request],
+      });
+      const error: unknown = await started.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(WorkflowFailedError);
+      expect(error).toMatchObject({ cause: { type: 'InvalidCellRequest', message: expect.stringContaining(field) } });
+      expect(await leasesIn(fleet.stateDirectory)).toEqual([]);
+    },
+  );
+
+  test('can be read while it works and after it has ended', async () => {
+    const cell = await fleet.start('a-few-seconds', { testCommand: 'cat answer.txt', labels: { team: 'blue' } });
+    await waitUntil(() => waitingFor(fleet.model, 'a-few-seconds', 2) === 1, 60_000);
+    const state = await cellState(fleet.client, cell.workflowId);
+    expect(state).toMatchObject({ lifecycle: 'processing', step: 'execute', cell: { host: fleet.hostId } });
+    const { cellId } = state.cell;
+    expect(await describeCell(fleet.client, cell.workflowId)).toMatchObject({
+      outcome: null,
+      labels: { team: 'blue' },
+      state: { cell: { cellId, port: expect.any(Number), worktree: expect.any(String) } },
+    });
+    const shown = await cells(fleet.env, 'show', 'task/a-few-seconds', '--json');
+    expect(JSON.parse(shown.stdout)).toMatchObject({ outcome: null, state: { cell: { cellId } } });
+
+    const result = await cell.result();
+    expect(result).toMatchObject({ status: 'committed', cellId, agentId: 'a-few-seconds', taskId: 'task' });
+    const logs = async (which: string) => (await cells(fleet.env, 'logs', 'task/a-few-seconds', which)).stdout;
+    expect(await logs('--test')).toBe('right');
+    expect(await logs('--diff')).toContain('+right');
+    expect(await logs('--server')).toContain('listening');
+    expect(await logs('--transcript')).toContain('Done, without any hurry.');
+    const after = await cells(fleet.env, 'show', 'task/a-few-seconds', '--json');
+    expect(JSON.parse(after.stdout)).toMatchObject({ outcome: { status: 'committed', commit: result.commit } });
+  });
+
+  test('that nobody knows is a clear error, in the client and on the command line', async () => {
+    const unknown = workflowIdOf({ taskId: 'no', agentId: 'body' });
+    await expect(describeCell(fleet.client, unknown)).rejects.toMatchObject({ code: 'CellNotFound' });
+    for (const command of ['show', 'logs', 'cancel']) {
+      const { exitCode, stderr } = await cells(fleet.env, command, 'no/body');
+      expect({ command, exitCode }).toEqual({ command, exitCode: 2 });
+      expect(stderr).toContain('no/body');
+      expect(stderr).not.toContain('should not happen');
+    }
+  });
+
+  test('measures each part of its life, and the parts add up to the whole', async () => {
+    const cell = await fleet.start('edit-file', { testCommand: 'grep -q right answer.txt' });
+    const { metrics } = await cell.result();
+    const { totalMs, queueMs, ...parts } = metrics;
+    expect(Object.keys(parts).toSorted()).toEqual(['commitMs', 'executionMs', 'spawnMs', 'teardownMs', 'testMs']);
+    for (const [part, duration] of Object.entries(parts)) expect(duration, part).toBeGreaterThan(0);
+    expect(queueMs + Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(totalMs);
+    const { start, end } = await times(fleet, cell);
+    // The workflow ends with its last task, a moment after the teardown.
+    expect(totalMs).toBeLessThanOrEqual(end - start);
+    expect(end - start - totalMs).toBeLessThan(5_000);
+  });
+
+  test(
+    'is noticed when its server is killed and when it hangs, and ends as lost with nothing left',
+    { timeout: 240_000 },
+    async () => {
+      const handles = [
+        await fleet.start('slow', { agentId: 'killed' }),
+        await fleet.start('slow', { agentId: 'hung' }),
+      ];
+      await waitUntil(() => waitingFor(fleet.model, 'slow', 2) === 2, 120_000);
+      const states = await Promise.all(handles.map(({ workflowId }) => cellState(fleet.client, workflowId)));
+      const [killed, hung] = await Promise.all(
+        states.map(({ cell }) => serverIn(fleet.stateDirectory, cell.cellId ?? '')),
+      );
+      process.kill(hung ?? 0, 'SIGSTOP');
+      process.kill(killed ?? 0, 'SIGKILL');
+      const outcomes = await Promise.all(handles.map((handle) => outcomeOf(handle)));
+      expect(outcomes).toMatchObject([
+        { kind: 'failure', failure: { type: 'CellLost', message: 'the server of the cell has ended' } },
+        { kind: 'failure', failure: { type: 'CellLost', message: 'the server of the cell no longer answers' } },
+      ]);
+      for (const { cell } of states) expect(await remainsOf(fleet, cell.cellId ?? '', cell.port ?? 0)).toEqual([]);
+    },
+  );
+});
+
+/** Claims a place, and expects the spawn to fail and to leave that place and nothing else. */
+async function failToSpawn(
+  place: CellHostUnderTest,
+  why: RegExp,
+  meanwhile: (cellId: string) => Promise<void> = () => Promise.resolve(),
+  branch = 'main',
+): Promise<void> {
+  const request = requestOf({ branch });
+  const owner = ownerOf(request);
+  const { cellId } = await place.steps.claimHost({ owner, request });
+  const failed = place.steps.spawnCell({ owner, cellId, request }).catch((error: unknown) => error);
+  await meanwhile(cellId);
+  const failure = await failed;
+  expect(failure).toBeInstanceOf(ApplicationFailure);
+  expect(failure instanceof ApplicationFailure && `${failure.type}: ${failure.message}`).toMatch(why);
+  await expectOnlyThePlace(place, cellId);
+}
+
+async function expectOnlyThePlace(place: CellHostUnderTest, cellId: string): Promise<void> {
+  const { directory } = cellPaths(place.stateDirectory, cellId);
+  expect(await remainsOf(place, cellId)).toEqual([directory]);
+  expect(await leaseIn(place.stateDirectory, cellId)).toMatchObject({
+    state: 'claimed',
+    port: null,
+    worktree: null,
+    server: null,
+  });
+  await place.steps.teardownCell({ cellId });
+  expect(await remainsOf(place, cellId)).toEqual([]);
+}
+
+async function untilServerOf(place: CellHostUnderTest, cellId: string): Promise<void> {
+  await waitUntil(async () => typeof (await leaseIn(place.stateDirectory, cellId))?.server?.pid === 'number');
+}
+
+async function times(fleet: Fleet, { workflowId, runId }: CellHandle): Promise<{ start: number; end: number }> {
+  const { startTime, closeTime } = await fleet.client.workflow.getHandle(workflowId, runId).describe();
+  return { start: startTime.getTime(), end: closeTime?.getTime() ?? Number.NaN };
+}

@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** Runs the command `cells` to its end, whatever its exit code. */
+export async function cells(
+  env: Record<string, string>,
+  ...commandArguments: string[]
+): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [main, ...commandArguments], {
+    env,
+    extendEnv: false,
+    stdin: 'ignore',
+    reject: false,
+    timeout: 60_000,
+  });
+  return { exitCode, stdout, stderr };
+}

@@ -1,0 +1,46 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { cellPaths, hostPaths } from '../../src/cell/paths.ts';
+import { listPorts } from '../../src/cell/ports.ts';
+import { cellMarker } from '../../src/domain/names.ts';
+import { listeners } from './listeners.ts';
+import { processesMarked } from './processes.ts';
+
+/** Where a cell lives. */
+export interface CellPlace {
+  stateDirectory: string;
+  repository: { path: string };
+}
+
+/**
+ * Everything that a cell still owns, each as a line: processes, ports, its directories, its entry in the repository.
+ * Its artifacts are meant to stay.
+ *
+ * @param port the port that its server had, which nobody may listen on any more
+ */
+export async function remainsOf(
+  { stateDirectory, repository }: CellPlace,
+  cellId: string,
+  port?: number,
+): Promise<string[]> {
+  const host = hostPaths(stateDirectory);
+  const cell = cellPaths(stateDirectory, cellId);
+  const processes = await processesMarked(cellMarker, cellId);
+  const ports = (await listPorts(host.ports)).filter((lease) => lease.cellId === cellId);
+  const listening = (await listeners()).filter((listener) => listener.port === port);
+  return [
+    ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
+    ...ports.map((lease) => `lease of port ${lease.port}`),
+    ...listening.map((listener) => `listener on port ${listener.port}`),
+    ...(await pathsNamed(cell.directory)),
+    ...(await pathsNamed(cell.worktree)),
+    ...(await pathsNamed(join(repository.path, '.git', 'worktrees', cellId))),
+    ...(await namesIn(host.trash)).filter((name) => name.startsWith(cellId)).map((name) => `trash ${name}`),
+  ];
+}
+
+async function pathsNamed(path: string): Promise<string[]> {
+  return (await namesIn(join(path, '..'))).includes(basename(path)) ? [path] : [];
+}
+
+const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);
