@@ -182,6 +182,7 @@ describe('a held port', () => {
     await using stranger = await echoServer('a stranger');
     await cell.runtime.relayPort(cell.cellId, stranger.port);
     expect(await ask(port)).toBe('a stranger');
+    await waitUntil(async () => (await cell.processes()).length === 1);
     for (const pid of await cell.processes()) process.kill(pid, 'SIGKILL');
     await waitUntil(async () => (await ask(port)) === '');
   });
