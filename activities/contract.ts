@@ -157,6 +157,7 @@ export interface ClaimActivities {
 /** Served on the queue of one host, for the cells that live there. */
 export interface HostActivities {
   spawnCell(input: SpawnInput): Promise<SpawnedCell>;
+  reviveCell(input: SpawnInput): Promise<SpawnedCell>;
   executePrompt(input: ExecuteInput): Promise<ExecuteReport>;
   runTests(input: RunTestsInput): Promise<TestReport>;
   commitWork(input: CommitInput): Promise<CommitReport>;

@@ -5,7 +5,7 @@ import { raiseBudget } from '../src/cell/budget.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
-import { abortSession, openSession, sendPrompt } from '../src/opencode/session.ts';
+import { abortSession, dropInterruptedStep, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
 import { findTemplate } from '../src/templates/load.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
@@ -44,7 +44,7 @@ async function execute(
   const cell = await openCell(host, cellId);
   const client = await clientOf(host, cell);
   const sessionId = cell.lease.sessionId ?? (await openSession(client, `cell ${cellId}`, signal));
-  const messageId = await promptIdOf(host, cell, `round ${input.round}`, sessionId);
+  const messageId = await promptIdOf(host, cell, promptKey(input), sessionId);
   beat.sessionId = sessionId;
   const { model, agentType } = cell.lease;
   const system = findTemplate(host.templates, agentType).prompt;
@@ -57,6 +57,7 @@ async function execute(
     });
   }, 1_000);
   try {
+    if (cell.lease.prompts[promptKey(input)]) await dropInterruptedStep(client, sessionId, signal);
     await sendPrompt(client, { sessionId, messageId, model, text: input.text, system }, signal);
     const end = await watchTurn(
       client,
@@ -89,6 +90,8 @@ async function execute(
     }
   }
 }
+
+const promptKey = ({ round }: ExecuteInput): string => `round ${round}`;
 
 /** Chosen and kept before the prompt is sent, so that a prompt that is sent again is recognised. */
 async function promptIdOf(host: CellHost, cell: OpenCell, key: string, sessionId: string): Promise<string> {

@@ -5,6 +5,7 @@ import type { ClaimActivities, HostActivities } from './contract.ts';
 import { createExecutePrompt } from './execute-prompt.ts';
 import { createExtendBudget } from './extend-budget.ts';
 import { createPromptAgent } from './prompt-agent.ts';
+import { createReviveCell } from './revive-cell.ts';
 import { createRevertWork } from './revert-work.ts';
 import { createRunTests } from './run-tests.ts';
 import { createSpawnCell } from './spawn-cell.ts';
@@ -19,6 +20,7 @@ export function createClaimActivities(host: CellHost): ClaimActivities {
 export function createHostActivities(host: CellHost): HostActivities {
   return {
     spawnCell: createSpawnCell(host),
+    reviveCell: createReviveCell(host),
     executePrompt: createExecutePrompt(host),
     runTests: createRunTests(host),
     commitWork: createCommitWork(host),

@@ -66,6 +66,8 @@ export function onHost(taskQueue: string) {
   return {
     spawn: (input: Parameters<HostActivities['spawnCell']>[0]) =>
       at('spawn', `spawn: ${input.request.agentType} on ${input.request.branch}`).spawnCell(input),
+    revive: (input: Parameters<HostActivities['reviveCell']>[0]) =>
+      at('spawn', 'recover: a new server on the same worktree').reviveCell(input),
     execute: (input: Parameters<HostActivities['executePrompt']>[0]) =>
       at('execute', input.round === 0 ? 'execute: the prompt' : `repair: round ${input.round}`).executePrompt(input),
     test: (input: Parameters<HostActivities['runTests']>[0]) => at('test', `test: ${input.command}`).runTests(input),

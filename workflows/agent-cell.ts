@@ -1,9 +1,17 @@
-import { CancellationScope, allHandlersFinished, condition, upsertMemo, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  allHandlersFinished,
+  condition,
+  patched,
+  sleep,
+  upsertMemo,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { CellResult } from '../src/domain/outcome.ts';
 import { type ParsedCellRequest, parseCellRequest } from '../src/domain/request.ts';
 import { type HostSteps, anyHost, onHost } from './activity-proxies.ts';
-import { type CellRecord, enter, openRecord, publish, recordUsage } from './cell-record.ts';
-import { recordMetrics } from './cell-metrics.ts';
+import { type CellRecord, beginRespawn, enter, openRecord, publish, recordUsage } from './cell-record.ts';
+import { countRespawn, recordMetrics } from './cell-metrics.ts';
 import { developAndTest } from './develop.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { openInbox } from './inbox.ts';
@@ -53,37 +61,77 @@ function openLife(request: ParsedCellRequest): Life {
   };
 }
 
-/** From the claim to the end of the teardown, which is never skipped and never cancelled. */
+/** How often a cell is made anew, and how long to wait before, milliseconds. */
+const respawns = [1_000, 5_000];
+
+/** From the claim to the end of the teardown. A cell that is lost with its host, or on it, is made anew from its base. */
 async function live(life: Life): Promise<Ending> {
   const { record, stoppable } = life;
-  try {
-    const claimed = await stoppable.run(() =>
-      anyHost(life.request.queueTimeout, life.request.priority).claimHost(claimOf(life)),
-    );
-    record.claimed = claimed;
-  } catch (error) {
-    const ending = endingOf(error, stoppable.reason, record.step);
-    enter(record, 'terminating', record.step);
-    enter(record, 'terminated', record.step);
-    return ending;
+  for (;;) {
+    let ending: Ending;
+    try {
+      ending = await liveOnce(life);
+    } catch (error) {
+      ending = endingOf(error, stoppable.reason, record.step);
+      enter(record, 'terminating', record.step);
+      enter(record, 'terminated', record.step);
+      return ending;
+    }
+    if (record.lifecycle === 'terminated') return ending;
+    beginRespawn(record);
+    life.owner.respawn = record.respawns;
   }
-  return liveOn(onHost(record.claimed.taskQueue), life);
 }
 
-async function liveOn(host: HostSteps, life: Life): Promise<Ending> {
-  const { record, stoppable } = life;
+/** One cell, from its claim to the end of its teardown, which is never skipped and never cancelled. */
+async function liveOnce(life: Life): Promise<Ending> {
+  const { record, request, stoppable } = life;
+  record.claimed = await stoppable.run(async () => {
+    // Of a cell that is made anew the clock runs on, also while it waits for a host.
+    if (stoppable.deadline !== null) stoppable.startClock(stoppable.deadline);
+    return anyHost(request.queueTimeout, request.priority).claimHost(claimOf(life));
+  });
+  const host = onHost(record.claimed.taskQueue);
   let ending: Ending;
   try {
     ending = await stoppable.run(() => spawnAndWork(host, life));
   } catch (error) {
     ending = endingOf(error, stoppable.reason, record.step);
   }
+  if (await prepareRespawn(host, life, ending)) return ending;
+  if (stoppable.reason !== null && ending.kind === 'failure')
+    ending = endingOf(ending.cause, stoppable.reason, record.step);
   life.inbox.close();
   return CancellationScope.nonCancellable(async () => {
     const settled = await revertUnlessDone(host, life, ending);
     await tearDown(host, life);
     return settled;
   });
+}
+
+/**
+ * Whether the cell is to be made anew. What a host that no longer answers still holds is released by its own reaper when
+ * it comes back; where the host answers, what is left of the lost cell is torn down now.
+ */
+async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Promise<boolean> {
+  const { record, stoppable } = life;
+  const wait = respawns[record.respawns];
+  if (ending.kind !== 'failure' || ending.lost === undefined || wait === undefined || stoppable.reason !== null)
+    return false;
+  if (record.lifecycle === 'terminating' || !patched('recover')) return false;
+  life.inbox.shut();
+  const { step } = record;
+  if (record.lifecycle !== 'recovering') enter(record, 'error', step);
+  enter(record, 'recovering', 'queue');
+  publish(record);
+  countRespawn(ending.lost);
+  try {
+    if (ending.lost === 'cell' && record.claimed) await host.teardown({ cellId: record.claimed.cellId });
+    await stoppable.run(() => sleep(wait, { summary: 'recover: wait before the cell is made anew' }));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function claimOf(life: Life) {
@@ -93,10 +141,12 @@ function claimOf(life: Life) {
 async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
   const { owner, record, request, stoppable } = life;
   if (record.claimed === null) throw new TypeError('a cell is spawned after its claim');
-  enter(record, 'initialising', 'spawn');
-  stoppable.startClock(Date.now() + request.timeout);
+  enter(record, record.respawns === 0 ? 'initialising' : 'recovering', 'spawn');
+  stoppable.startClock(stoppable.deadline ?? Date.now() + request.timeout);
   publish(record);
   record.spawned = await host.spawn({ owner, cellId: record.claimed.cellId, request: { ...request, prompt: '' } });
+  // What a host said of an earlier cell of this run is told from what it says of this one.
+  if (record.respawns > 0) upsertMemo({ cellId: record.claimed.cellId });
   enter(record, 'ready', 'spawn');
   return developAndTest(host, life);
 }

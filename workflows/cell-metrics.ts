@@ -1,7 +1,7 @@
 import { metricMeter } from '@temporalio/workflow';
 import { metrics } from '../src/telemetry/metrics.ts';
 import type { CellMetrics, CellReport, TokenUsage } from '../src/domain/outcome.ts';
-import type { Ending } from './ending.ts';
+import type { Ending, Lost } from './ending.ts';
 
 const histograms = [
   ['spawnMs', metrics.spawnDuration],
@@ -25,6 +25,11 @@ export function recordMetrics(ending: Ending, report: CellReport, model: string)
   for (const kind of kinds) {
     if (report.tokens[kind] > 0) count(metrics.tokens, report.tokens[kind], { kind, model });
   }
+}
+
+/** Counts a cell that is made anew. */
+export function countRespawn(lost: Lost): void {
+  count(metrics.respawned, 1, { reason: `${lost}-lost` });
 }
 
 function statusOf(ending: Ending): string {

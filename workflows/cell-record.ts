@@ -7,6 +7,7 @@ import {
   type CellState,
   type TestSummary,
   type TokenUsage,
+  addTokens,
   noTests,
   noTokens,
 } from '../src/domain/outcome.ts';
@@ -20,6 +21,12 @@ const historyLimit = 100;
 /** What is known of a cell while it lives; the one place that the query, the details and the result are made from. */
 export interface CellRecord {
   readonly request: ParsedCellRequest;
+  /** 1, and one more each time that the cell was recovered. */
+  attempt: number;
+  /** How often the cell was made anew. */
+  respawns: number;
+  /** What earlier cells of this run have used: their hosts' counts ended with them. */
+  earlier: { tokens: TokenUsage; cost: number | null };
   lifecycle: Lifecycle;
   step: Step;
   since: number;
@@ -42,6 +49,9 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
   const now = Date.now();
   const record: CellRecord = {
     request,
+    attempt: 1,
+    respawns: 0,
+    earlier: { tokens: noTokens, cost: null },
     lifecycle: 'created',
     step: 'queue',
     since: now,
@@ -100,11 +110,26 @@ export function recordUsage(
   record: CellRecord,
   usage: Pick<AgentUsage, 'tokens' | 'lastActivity'> & Partial<AgentUsage>,
 ): void {
-  if (usage.tokens.total >= record.tokens.total) record.tokens = usage.tokens;
+  const tokens = addTokens(record.earlier.tokens, usage.tokens);
+  if (tokens.total >= record.tokens.total) record.tokens = tokens;
   if (usage.lastActivity !== null) record.lastActivity = Math.max(usage.lastActivity, record.lastActivity ?? 0);
-  if (usage.cost !== undefined) record.cost = usage.cost;
+  if (usage.cost !== undefined) record.cost = addCosts(record.earlier.cost, usage.cost);
   if (usage.summary !== undefined && usage.summary !== '') record.summary = usage.summary;
   show(record);
+}
+
+/** Makes room for the next cell of the run; what the last one used goes on counting. */
+export function beginRespawn(record: CellRecord): void {
+  record.earlier = { tokens: record.tokens, cost: record.cost };
+  record.claimed = null;
+  record.spawned = null;
+  record.attempt += 1;
+  record.respawns += 1;
+}
+
+/** What is left of the budget for the cell that lives now, in tokens of all kinds; 0 when it is spent. */
+export function budgetOfCell(record: CellRecord): number {
+  return Math.max(0, record.tokenBudget - record.earlier.tokens.total);
 }
 
 /** What the query `state` answers. */
@@ -113,7 +138,7 @@ export function stateOf(record: CellRecord): CellState {
     lifecycle: record.lifecycle,
     step: record.step,
     since: record.since,
-    attempt: 1,
+    attempt: record.attempt,
     cell: {
       cellId: record.claimed?.cellId ?? null,
       host: record.claimed?.host ?? null,
@@ -145,6 +170,10 @@ const durationOf = {
   revert: 'commitMs',
   teardown: 'teardownMs',
 } as const satisfies Record<Step, keyof CellMetrics>;
+
+function addCosts(left: number | null, right: number | null): number | null {
+  return left === null && right === null ? null : (left ?? 0) + (right ?? 0);
+}
 
 function closeStep(record: CellRecord): void {
   const now = Date.now();

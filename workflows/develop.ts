@@ -1,9 +1,9 @@
-import { condition } from '@temporalio/workflow';
-import type { TestReport } from '../activities/contract.ts';
+import { condition, patched, sleep } from '@temporalio/workflow';
+import type { ExecuteReport, TestReport } from '../activities/contract.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
-import { enter, publish, recordUsage } from './cell-record.ts';
-import type { Ending } from './ending.ts';
+import { budgetOfCell, enter, publish, recordUsage } from './cell-record.ts';
+import { type Ending, lostIn } from './ending.ts';
 
 /** Lets the agent work, tests what it made, gives it the failing output as often as the request allows, and commits. */
 export async function developAndTest(host: HostSteps, life: Life): Promise<Ending> {
@@ -39,7 +39,7 @@ async function execute(host: HostSteps, life: Life, round: number, text: string)
   let taken: number;
   do {
     taken = inbox.open(host);
-    const report = await host.execute({ cellId: cellIdOf(life), round, text, tokenBudget: record.tokenBudget });
+    const report = await executeOrRevive(host, life, round, text);
     recordUsage(record, report.usage);
     await condition(() => inbox.pending() === 0);
     if (report.kind === 'budget-spent' && record.tokens.total >= record.tokenBudget) return overspent(life);
@@ -47,6 +47,36 @@ async function execute(host: HostSteps, life: Life, round: number, text: string)
   } while (inbox.taken() !== taken);
   inbox.shut();
   return null;
+}
+
+/** How often the server of a cell is replaced in one round, and how long to wait before, milliseconds. */
+const revivals = [1_000, 4_000, 15_000];
+
+/**
+ * A server that ends or hangs is replaced on the same worktree, with the same session: the agent goes on where it was,
+ * and the budget and the deadline go on counting. What cannot be replaced is lost.
+ */
+async function executeOrRevive(host: HostSteps, life: Life, round: number, text: string): Promise<ExecuteReport> {
+  const { record, request, owner } = life;
+  const cellId = cellIdOf(life);
+  for (const wait of revivals) {
+    try {
+      return await host.execute({ cellId, round, text, tokenBudget: budgetOfCell(record) });
+    } catch (error) {
+      if (lostIn(error) !== 'cell' || !patched('recover')) throw error;
+      const { step } = record;
+      enter(record, 'error', step);
+      enter(record, 'recovering', step);
+      publish(record);
+      await sleep(wait, { summary: 'recover: wait before the server is replaced' });
+      record.spawned = await host.revive({ owner, cellId, request: { ...request, prompt: '' } });
+      record.attempt += 1;
+      enter(record, 'ready', step);
+      enter(record, 'processing', step);
+      publish(record);
+    }
+  }
+  return host.execute({ cellId, round, text, tokenBudget: budgetOfCell(record) });
 }
 
 function overspent({ record }: Life): Ending {

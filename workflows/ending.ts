@@ -7,8 +7,11 @@ import type { StopReason } from './stop.ts';
 /** How a cell ends: with a verdict, without one, or because its caller cancelled it. */
 export type Ending =
   | { kind: 'verdict'; status: CellStatus; reason: string }
-  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error }
+  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error; lost?: Lost }
   | { kind: 'cancelled'; error: Error };
+
+/** What of a cell is gone: its host does not answer, or it does, and the cell is not there. */
+export type Lost = 'host' | 'cell';
 
 /** Puts what cut a cell's work short into one of the known endings. */
 export function endingOf(error: unknown, stopped: StopReason | null, step: Step): Ending {
@@ -25,9 +28,16 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   const root = error instanceof ActivityFailure ? (error.cause ?? error) : error;
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
-    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error) };
+    const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: 'cell' } : {};
+    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...lost };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
+}
+
+/** What of a cell an error of a step says to be gone; null when nothing is. */
+export function lostIn(error: unknown): Lost | null {
+  const ending = endingOf(error, null, 'execute');
+  return ending.kind === 'failure' ? (ending.lost ?? null) : null;
 }
 
 /** What it means when a step fails in a way that no activity has a name for. */
@@ -47,7 +57,12 @@ function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failur
   if (step === 'queue')
     return { kind: 'failure', type: 'QueueTimedOut', reason: 'no host had room for the cell within queueTimeout' };
   if (timeout.timeoutType === 'SCHEDULE_TO_START') {
-    return { kind: 'failure', type: 'CellLost', reason: `the host of the cell no longer answers (${step})` };
+    return {
+      kind: 'failure',
+      type: 'CellLost',
+      reason: `the host of the cell no longer answers (${step})`,
+      lost: 'host',
+    };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step} did not end in time (${timeout.timeoutType})` };
 }

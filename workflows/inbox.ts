@@ -1,7 +1,7 @@
 import { ApplicationFailure, currentUpdateInfo, log, setHandler } from '@temporalio/workflow';
 import { abortReasonOf, parseExtend, parsePrompt } from '../src/domain/message-inputs.ts';
 import type { HostSteps } from './activity-proxies.ts';
-import { type CellRecord, recordUsage, stateOf } from './cell-record.ts';
+import { type CellRecord, budgetOfCell, recordUsage, stateOf } from './cell-record.ts';
 import {
   type ExtendInput,
   type Extended,
@@ -59,7 +59,7 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
       if (tokens !== undefined) {
         record.tokenBudget += tokens;
         if (agent && record.claimed)
-          await agent.extend({ cellId: record.claimed.cellId, tokenBudget: record.tokenBudget });
+          await agent.extend({ cellId: record.claimed.cellId, tokenBudget: budgetOfCell(record) });
       }
       return { tokenBudget: record.tokenBudget, deadline: stoppable.deadline ?? Date.now() + record.request.timeout };
     },

@@ -33,7 +33,7 @@ export function reportOf(record: CellRecord, work: Work, reason: string): CellRe
     summary: record.summary,
     versions: record.spawned?.versions ?? { agentCells: version, opencode: null },
     metrics: metricsOf(record),
-    respawns: 0,
+    respawns: record.respawns,
   };
 }
 

@@ -38,7 +38,7 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     signal,
   );
   const lease = await keepLease(host, input);
-  const known = await spawnedBefore(host, lease, signal);
+  const known = await findHealthy(host, lease, signal);
   if (known) return known;
 
   const baseCommit = await resolveBase(gitDirectory, request.branch, signal);
@@ -71,8 +71,8 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
 
 const placeOnly = { state: 'claimed', worktree: null, port: null, server: null } satisfies Partial<Lease>;
 
-/** What an earlier run of the same spawn has made, if all of it is still there and well. */
-async function spawnedBefore(host: CellHost, lease: Lease, signal: AbortSignal): Promise<SpawnedCell | null> {
+/** What an earlier run of the same step has made, if all of it is still there and well. */
+export async function findHealthy(host: CellHost, lease: Lease, signal: AbortSignal): Promise<SpawnedCell | null> {
   const { cellId, port, worktree, baseCommit } = lease;
   if (lease.state !== 'ready' || port === null || worktree === null || baseCommit === null) return null;
   if (!(await serverLives(host, lease))) return null;
@@ -81,7 +81,8 @@ async function spawnedBefore(host: CellHost, lease: Lease, signal: AbortSignal):
   return opencode === null ? null : { cellId, port, worktree, baseCommit, versions: { agentCells: version, opencode } };
 }
 
-async function bootOnFreePort(
+/** Boots the server of a cell whose worktree and home are there. What it makes is deferred to `made`. */
+export async function bootOnFreePort(
   host: CellHost,
   { cellId, request }: SpawnInput,
   lease: Lease & { worktree: string },

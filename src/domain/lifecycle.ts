@@ -27,7 +27,7 @@ export interface Transition {
 
 const successors: Record<Lifecycle, readonly Lifecycle[]> = {
   created: ['initialising', 'terminating'],
-  initialising: ['ready', 'failed', 'terminating'],
+  initialising: ['ready', 'error', 'failed', 'terminating'],
   ready: ['processing', 'error', 'terminating'],
   processing: ['ready', 'error', 'terminating'],
   error: ['recovering', 'failed', 'terminating'],

@@ -105,3 +105,15 @@ export interface CellState {
 export const noTokens: TokenUsage = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
 
 export const noTests: TestSummary = { outcome: 'skipped', exitCode: null, durationMs: 0, rounds: 0, outputTail: '' };
+
+/** Adds token counts, kind by kind. */
+export function addTokens(left: TokenUsage, right: TokenUsage): TokenUsage {
+  return {
+    input: left.input + right.input,
+    output: left.output + right.output,
+    reasoning: left.reasoning + right.reasoning,
+    cacheRead: left.cacheRead + right.cacheRead,
+    cacheWrite: left.cacheWrite + right.cacheWrite,
+    total: left.total + right.total,
+  };
+}

@@ -80,6 +80,22 @@ export async function readMessages(
   return messages.data;
 }
 
+/**
+ * Takes back the step that an idle session never ended, since its server died in the middle of it: its tool calls would
+ * count as running for ever, and a model that is asked to go on would not ask for them again. It is asked for that step
+ * once more instead.
+ */
+export async function dropInterruptedStep(
+  client: OpencodeClient,
+  sessionId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const last = (await readMessages(client, sessionId, signal)).at(-1)?.info;
+  if (last === undefined || last.role !== 'assistant' || last.time.completed !== undefined || last.error) return;
+  if (await isBusy(client, sessionId, signal)) return;
+  await client.session.deleteMessage({ sessionID: sessionId, messageID: last.id }, within(signal));
+}
+
 /** Whether the session is at work, or waits to ask its provider again. An idle session is absent from the list. */
 export async function isBusy(client: OpencodeClient, sessionId: string, signal: AbortSignal): Promise<boolean> {
   const status = await client.session.status(undefined, within(signal));

@@ -1,5 +1,5 @@
 import type { AssistantMessage, Message } from '@opencode-ai/sdk/v2/types';
-import { type TokenUsage, noTokens } from '../domain/outcome.ts';
+import { type TokenUsage, addTokens, noTokens } from '../domain/outcome.ts';
 
 /** Tokens and cost of all assistant messages of a server, one entry a message, so that an update is never counted twice. */
 export interface UsageCount {
@@ -15,7 +15,7 @@ export function countUsage(): UsageCount {
     add(message) {
       if (message.role === 'assistant') messages.set(message.id, message);
     },
-    tokens: () => [...messages.values()].map(tokensOf).reduce(sum, noTokens),
+    tokens: () => [...messages.values()].map(tokensOf).reduce(addTokens, noTokens),
     cost() {
       const total = [...messages.values()].reduce((cost, message) => cost + message.cost, 0);
       return total > 0 ? total : null;
@@ -32,16 +32,5 @@ function tokensOf({ tokens }: AssistantMessage): TokenUsage {
     cacheRead: cache.read,
     cacheWrite: cache.write,
     total: input + output + reasoning + cache.read + cache.write,
-  };
-}
-
-function sum(left: TokenUsage, right: TokenUsage): TokenUsage {
-  return {
-    input: left.input + right.input,
-    output: left.output + right.output,
-    reasoning: left.reasoning + right.reasoning,
-    cacheRead: left.cacheRead + right.cacheRead,
-    cacheWrite: left.cacheWrite + right.cacheWrite,
-    total: left.total + right.total,
   };
 }

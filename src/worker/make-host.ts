@@ -21,7 +21,11 @@ const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies Isolat
  * Makes what the steps of a cell need of this host, from its settings. The processes of cells are the
  * supervisor's, so that they outlive this one; without a supervisor they are children of this one.
  */
-export async function makeHost(config: Config, log: Logger, supervisor: SupervisorClient | null = null): Promise<CellHost> {
+export async function makeHost(
+  config: Config,
+  log: Logger,
+  supervisor: SupervisorClient | null = null,
+): Promise<CellHost> {
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const probed = await probeRuntimes({ owner: await stateDirectoryId(config.stateDirectory) });
   const runtimes =

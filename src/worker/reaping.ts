@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { MetricCounter } from '@temporalio/common';
+import { cellIdOf } from '../cell/cell-id.ts';
 import type { CellHost } from '../cell/host.ts';
 import { type IsOpen, findUnowned, releaseUnowned } from '../cell/reaper.ts';
 import { expireArtifacts } from '../cell/retention.ts';
@@ -8,12 +9,16 @@ import { expireArtifacts } from '../cell/retention.ts';
 /** How often the reaper looks, milliseconds. */
 const interval = 60_000;
 
-/** Asks Temporal whether a run is open. Answers null while Temporal cannot say. */
+/**
+ * Asks Temporal whether a run is open, and still lives in this very cell: a run whose host was lost goes on in another.
+ * Answers null while Temporal cannot say.
+ */
 export function askTemporal(client: Client): IsOpen {
-  return async ({ workflowId, runId }) => {
+  return async (owner) => {
     try {
-      const { status } = await client.workflow.getHandle(workflowId, runId).describe();
-      return status.name === 'RUNNING' || status.name === 'PAUSED';
+      const { status, memo } = await client.workflow.getHandle(owner.workflowId, owner.runId).describe();
+      const open = status.name === 'RUNNING' || status.name === 'PAUSED';
+      return open && (memo?.['cellId'] ?? cellIdOf(owner)) === cellIdOf(owner);
     } catch (error) {
       return error instanceof WorkflowNotFoundError ? false : null;
     }

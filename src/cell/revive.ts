@@ -1,0 +1,28 @@
+import type { SpawnInput, SpawnedCell } from '../../activities/contract.ts';
+import { version } from '../domain/version.ts';
+import { bootOnFreePort, findHealthy } from './boot.ts';
+import type { CellHost } from './host.ts';
+import { openCell } from './open-cell.ts';
+
+/**
+ * Gives a cell a new server on the same worktree and the same home: OpenCode keeps its sessions there, so the agent goes on
+ * where it was. What is left of the old server is ended first. A cell that is well again is kept.
+ *
+ * @throws CellGone when the worktree or the lease is gone: then there is nothing to revive.
+ */
+export async function reviveCell(host: CellHost, input: SpawnInput, signal: AbortSignal): Promise<SpawnedCell> {
+  const { lease, worktree, baseCommit } = await openCell(host, input.cellId);
+  const known = await findHealthy(host, lease, signal);
+  if (known) return known;
+  await using made = new AsyncDisposableStack();
+  const server = await bootOnFreePort(host, input, { ...lease, worktree }, made, signal);
+  await host.leases.update(input.cellId, { state: 'ready' });
+  made.move();
+  return {
+    cellId: input.cellId,
+    port: server.port,
+    worktree,
+    baseCommit,
+    versions: { agentCells: version, opencode: server.version },
+  };
+}
