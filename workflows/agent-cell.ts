@@ -77,6 +77,7 @@ async function liveOn(host: HostSteps, life: Life): Promise<Ending> {
     ending = await stoppable.run(() => spawnAndWork(host, life));
   } catch (error) {
     ending = endingOf(error, stoppable.reason, record.step);
+    if (ending.kind === 'failure' && ending.usage) recordUsage(record, ending.usage);
   }
   life.inbox.close();
   return CancellationScope.nonCancellable(async () => {

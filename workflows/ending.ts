@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
+import type { AgentUsage, FailedExecuteDetail } from '../activities/contract.ts';
 import { type FailureType, isFailureType } from '../src/domain/failures.ts';
 import type { Step } from '../src/domain/lifecycle.ts';
 import type { CellStatus } from '../src/domain/outcome.ts';
@@ -7,7 +8,7 @@ import type { StopReason } from './stop.ts';
 /** How a cell ends: with a verdict, without one, or because its caller cancelled it. */
 export type Ending =
   | { kind: 'verdict'; status: CellStatus; reason: string }
-  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error }
+  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error; usage?: AgentUsage }
   | { kind: 'cancelled'; error: Error };
 
 /** Puts what cut a cell's work short into one of the known endings. */
@@ -25,7 +26,7 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   const root = error instanceof ActivityFailure ? (error.cause ?? error) : error;
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
-    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error) };
+    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...usageIn(root, step) };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
 }
@@ -50,6 +51,12 @@ function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failur
     return { kind: 'failure', type: 'CellLost', reason: `the host of the cell no longer answers (${step})` };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step} did not end in time (${timeout.timeoutType})` };
+}
+
+/** Of the steps only those of the agent give their failures a detail, and this is its type. */
+function usageIn({ details }: ApplicationFailure, step: Step): { usage?: AgentUsage } {
+  const isOfAgent = (step === 'execute' || step === 'repair') && details?.[0] !== undefined;
+  return isOfAgent ? { usage: details[0] as FailedExecuteDetail } : {};
 }
 
 function causeOf(error: unknown): { cause?: Error } {
