@@ -31,7 +31,7 @@ function refuseUnknownType(host: CellHost, request: ParsedCellRequest): void {
   try {
     findTemplate(host.templates, request.agentType);
   } catch (error) {
-    throw failure('InvalidCellRequest', `agentType: ${messageOf(error)}`, error);
+    throw failure('InvalidCellRequest', `agentType: ${messageOf(error)}`, { cause: error });
   }
 }
 

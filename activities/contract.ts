@@ -72,6 +72,9 @@ export interface ExecuteReport {
   usage: AgentUsage;
 }
 
+/** The first detail of the failure when an agent's turn has failed: what was used all the same. */
+export type FailedExecuteDetail = AgentUsage;
+
 /** Heartbeat details of `executePrompt`. */
 export interface ExecuteProgress {
   sessionId: string | null;

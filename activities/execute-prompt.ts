@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
-import { type OpenCell, CellGone, clientOf, openCell, serverLives } from '../src/cell/open-cell.ts';
+import { NoLease } from '../src/cell/leases.ts';
+import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/cell/open-cell.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import { raiseBudget } from '../src/cell/budget.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
@@ -26,7 +27,7 @@ export const createExecutePrompt =
         try {
           return await execute(host, input, beat, signal);
         } catch (error) {
-          if (error instanceof CellGone) throw failure('CellLost', error.message, error);
+          if (error instanceof CellGone) throw failure('CellLost', error.message, { cause: error });
           throw error;
         }
       },
@@ -51,11 +52,11 @@ async function execute(
   const report = createProgressReporter(Context.current());
   let budget = await raiseBudget(host, cellId, input.tokenBudget);
   let latest: TurnProgress | null = null;
-  const rereadBudget = setInterval(() => {
-    void host.leases.read(cellId).then((found) => {
-      if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
-    });
-  }, 1_000);
+  const lookAfterCell = async (): Promise<string | null> => {
+    const found = await host.leases.read(cellId);
+    if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
+    return found.kind === 'missing' ? `the lease of cell ${cellId} is gone` : whatIsLost(host, cell);
+  };
   try {
     if (cell.lease.prompts[promptKey(input)]) await dropInterruptedStep(client, sessionId, signal);
     await sendPrompt(client, { sessionId, messageId, model, text: input.text, system }, signal);
@@ -65,7 +66,7 @@ async function execute(
         sessionId,
         messageId,
         budget: () => budget,
-        alive: () => serverLives(host, cell.lease),
+        lost: lookAfterCell,
         silenceLimit: host.silenceLimitMs,
         progress(progress) {
           latest = progress;
@@ -75,7 +76,8 @@ async function execute(
       },
       signal,
     );
-    if (end.kind === 'agent-failed') await abortSession(client, sessionId, signal).catch(() => undefined);
+    if (end.kind === 'agent-failed' || end.kind === 'cell-lost')
+      await abortSession(client, sessionId, signal).catch(() => undefined);
     return conclude(end, usageOf(latest));
   } catch (error) {
     if (signal.aborted && interruptionOf(signal) === 'cancelled') {
@@ -83,9 +85,8 @@ async function execute(
     }
     throw error;
   } finally {
-    clearInterval(rereadBudget);
     if (!signal.aborted || interruptionOf(signal) === 'cancelled') {
-      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) });
+      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) }).catch(unlessLost);
       await keepTranscript(host, cellId, client, sessionId);
     }
   }
@@ -110,12 +111,17 @@ function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
     case 'budget-spent':
       return { kind: 'budget-spent', usage };
     case 'agent-failed':
-      throw failure('AgentFailed', end.reason);
+      throw failure('AgentFailed', end.reason, { usage });
     case 'model-unavailable':
-      throw failure('ModelUnavailable', end.reason);
-    case 'server-gone':
-      throw failure('CellLost', end.reason);
+      throw failure('ModelUnavailable', end.reason, { usage });
+    case 'cell-lost':
+      throw failure('CellLost', end.reason, { usage });
   }
+}
+
+/** The failure that is being thrown says what happened: a lease that is gone has no place for the usage. */
+function unlessLost(error: unknown): void {
+  if (!(error instanceof NoLease)) throw error;
 }
 
 function usageOf(progress: TurnProgress | null): AgentUsage {

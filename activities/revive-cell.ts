@@ -15,6 +15,6 @@ export const createReviveCell =
       } catch (error) {
         if (signal.aborted) throw error;
         if (error instanceof Error && error.name === 'CellGone') return stepFailure(error, 'CellLost');
-        throw failure('SpawnFailed', messageOf(error), error);
+        throw failure('SpawnFailed', messageOf(error), { cause: error });
       }
     });

@@ -14,7 +14,7 @@ export const createSpawnCell =
         return await bootCell(host, input, signal);
       } catch (error) {
         if (signal.aborted) throw error;
-        if (error instanceof RepositoryError) throw failure('RepositoryError', error.message, error);
-        throw failure('SpawnFailed', messageOf(error), error);
+        if (error instanceof RepositoryError) throw failure('RepositoryError', error.message, { cause: error });
+        throw failure('SpawnFailed', messageOf(error), { cause: error });
       }
     });

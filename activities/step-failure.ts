@@ -5,8 +5,9 @@ import { failure, messageOf } from './failure.ts';
 
 /** Gives what a step on a spawned cell threw its stable name. What has none stays as it is, and is tried again. */
 export function stepFailure(error: unknown, nested: FailureType): never {
-  if (error instanceof CellGone || error instanceof WorktreeGone) throw failure('CellLost', messageOf(error), error);
-  if (error instanceof NestedRepository) throw failure(nested, error.message, error);
-  if (error instanceof CommitRefused) throw failure('CommitFailed', error.message, error);
+  if (error instanceof CellGone || error instanceof WorktreeGone)
+    throw failure('CellLost', messageOf(error), { cause: error });
+  if (error instanceof NestedRepository) throw failure(nested, error.message, { cause: error });
+  if (error instanceof CommitRefused) throw failure('CommitFailed', error.message, { cause: error });
   throw error;
 }

@@ -97,6 +97,7 @@ async function liveOnce(life: Life): Promise<Ending> {
     ending = await stoppable.run(() => spawnAndWork(host, life));
   } catch (error) {
     ending = endingOf(error, stoppable.reason, record.step);
+    if (ending.kind === 'failure' && ending.usage) recordUsage(record, ending.usage);
   }
   if (await prepareRespawn(host, life, ending)) return ending;
   if (stoppable.reason !== null && ending.kind === 'failure')

@@ -3,7 +3,7 @@ import type { ExecuteReport, TestReport } from '../activities/contract.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
 import { budgetOfCell, enter, publish, recordUsage } from './cell-record.ts';
-import { type Ending, lostIn } from './ending.ts';
+import { type Ending, endingOf } from './ending.ts';
 
 /** Lets the agent work, tests what it made, gives it the failing output as often as the request allows, and commits. */
 export async function developAndTest(host: HostSteps, life: Life): Promise<Ending> {
@@ -63,8 +63,10 @@ async function executeOrRevive(host: HostSteps, life: Life, round: number, text:
     try {
       return await host.execute({ cellId, round, text, tokenBudget: budgetOfCell(record) });
     } catch (error) {
-      if (lostIn(error) !== 'cell' || !patched('recover')) throw error;
       const { step } = record;
+      const ending = endingOf(error, null, step);
+      if (ending.kind !== 'failure' || ending.lost !== 'cell' || !patched('recover')) throw error;
+      if (ending.usage) recordUsage(record, ending.usage);
       enter(record, 'error', step);
       enter(record, 'recovering', step);
       publish(record);

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
+import type { AgentUsage, FailedExecuteDetail } from '../activities/contract.ts';
 import { type FailureType, isFailureType } from '../src/domain/failures.ts';
 import type { Step } from '../src/domain/lifecycle.ts';
 import type { CellStatus } from '../src/domain/outcome.ts';
@@ -7,7 +8,7 @@ import type { StopReason } from './stop.ts';
 /** How a cell ends: with a verdict, without one, or because its caller cancelled it. */
 export type Ending =
   | { kind: 'verdict'; status: CellStatus; reason: string }
-  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error; lost?: Lost }
+  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error; usage?: AgentUsage; lost?: Lost }
   | { kind: 'cancelled'; error: Error };
 
 /** What of a cell is gone: its host does not answer, or it does, and the cell is not there. */
@@ -29,15 +30,10 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
     const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: 'cell' } : {};
-    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...lost };
+    const known = { ...usageIn(root, step), ...lost };
+    return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...known };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
-}
-
-/** What of a cell an error of a step says to be gone; null when nothing is. */
-export function lostIn(error: unknown): Lost | null {
-  const ending = endingOf(error, null, 'execute');
-  return ending.kind === 'failure' ? (ending.lost ?? null) : null;
 }
 
 /** What it means when a step fails in a way that no activity has a name for. */
@@ -65,6 +61,12 @@ function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failur
     };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step} did not end in time (${timeout.timeoutType})` };
+}
+
+/** Of the steps only those of the agent give their failures a detail, and this is its type. */
+function usageIn({ details }: ApplicationFailure, step: Step): { usage?: AgentUsage } {
+  const isOfAgent = (step === 'execute' || step === 'repair') && details?.[0] !== undefined;
+  return isOfAgent ? { usage: details[0] as FailedExecuteDetail } : {};
 }
 
 function causeOf(error: unknown): { cause?: Error } {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { SpawnInput, SpawnedCell } from '../../activities/contract.ts';
 import { version } from '../domain/version.ts';
+import { rememberProjectFile, restoreProjectFile } from '../git/project-file.ts';
 import { openRepository, resolveBase } from '../git/repository.ts';
 import { removeWorktree } from '../git/remove-worktree.ts';
 import { addWorktree } from '../git/worktree.ts';
@@ -53,11 +54,14 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     tokenBudget: request.tokenBudget,
   });
   await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
-  made.defer(async () => void (await removeWorktree({ gitDirectory, path: paths.worktree })));
-  await addWorktree({ gitDirectory, path: paths.worktree, commit: baseCommit, signal });
+  const place = { gitDirectory, path: paths.worktree };
+  made.defer(async () => void (await removeWorktree(place)));
+  await addWorktree({ ...place, commit: baseCommit, signal });
+  await rememberProjectFile(place);
   made.defer(async () => void (await discard(host.stateDirectory, paths.home)));
   await prepareHome(paths.home);
   const server = await bootOnFreePort(host, input, { ...lease, worktree: paths.worktree }, made, signal);
+  await restoreProjectFile(place);
   await host.leases.update(cellId, { state: 'ready' });
   made.move();
   return {

@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { assertWorktree } from '../git/worktree.ts';
 import { connectServer } from '../opencode/server.ts';
@@ -42,6 +43,13 @@ export async function openCell(host: CellHost, cellId: string): Promise<OpenCell
 export async function serverLives(host: CellHost, { runtime, server }: Lease): Promise<boolean> {
   if (server === null) return false;
   return (await host.runtimes[runtime].runtime.inspect(server)).kind === 'running';
+}
+
+/** What a cell that was open has lost since, in a sentence; null while it can go on. An agent may empty its worktree. */
+export async function whatIsLost(host: CellHost, { lease, worktree }: OpenCell): Promise<string | null> {
+  if (!(await serverLives(host, lease))) return 'the server of the cell has ended';
+  const found = await lstat(worktree).catch(() => null);
+  return found?.isDirectory() ? null : `the worktree of cell ${lease.cellId} is gone`;
 }
 
 /** A client of the cell's server. @throws CellGone when it has ended. */

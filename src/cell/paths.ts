@@ -29,6 +29,8 @@ export interface CellPaths {
   secret: string;
   /** The index with which the host writes the cell's tree. */
   index: string;
+  /** The tree that a round of the tests judges; the first round is 0. */
+  readonly snapshot: (round: number) => string;
   worktree: string;
   /** What stays when the cell is gone, for the time of retention. */
   artifacts: string;
@@ -70,6 +72,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     home: join(directory, 'home'),
     secret: join(directory, 'secret'),
     index: join(directory, 'index'),
+    snapshot: (round) => join(directory, `snapshot-${wholeNumber(round)}.json`),
     worktree: join(host.worktrees, cellId),
     artifacts,
     serverLog: join(artifacts, 'server.log'),

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeTree } from '../git/remove-worktree.ts';
+import { removeUnknownWorktree } from '../git/remove-worktree.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { hostPaths, isCellId } from './paths.ts';
@@ -67,7 +67,7 @@ export async function releaseUnowned(host: CellHost, { resource, cellId }: Unown
           (ended) => ended > 0,
         );
       case 'worktree':
-        return await removeTree(join(hostPaths(host.stateDirectory).worktrees, cellId));
+        return await removeUnknownWorktree(join(hostPaths(host.stateDirectory).worktrees, cellId));
       case 'port':
         return await releasePortsOf(host, cellId);
       case 'lease':

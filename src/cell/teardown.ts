@@ -1,5 +1,5 @@
 import type { TeardownReport } from '../../activities/contract.ts';
-import { removeTree, removeWorktree } from '../git/remove-worktree.ts';
+import { removeUnknownWorktree, removeWorktree } from '../git/remove-worktree.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { cellPaths, hostPaths } from './paths.ts';
@@ -43,7 +43,7 @@ function releases(host: CellHost, cellId: string, lease: Lease | null): [string,
 }
 
 function releaseWorktree(gitDirectory: string | null, path: string): Promise<boolean> {
-  return gitDirectory === null ? removeTree(path) : removeWorktree({ gitDirectory, path });
+  return gitDirectory === null ? removeUnknownWorktree(path) : removeWorktree({ gitDirectory, path });
 }
 
 async function releasePorts(directory: string, cellId: string): Promise<boolean> {

@@ -1,22 +1,27 @@
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
+import * as v from 'valibot';
 import type { RunTestsInput, TestReport } from '../../activities/contract.ts';
+import { restoreTree } from '../git/restore-tree.ts';
 import { treeOf } from '../git/revert.ts';
-import { snapshotTree } from '../git/tree.ts';
+import { type Snapshot, snapshotTree } from '../git/tree.ts';
 import { shellEnvironment } from '../opencode/profile.ts';
+import { createFile } from './create-file.ts';
 import type { CellHost } from './host.ts';
-import { openCell } from './open-cell.ts';
-import { cellPaths } from './paths.ts';
+import { type OpenCell, openCell } from './open-cell.ts';
+import { type CellPaths, cellPaths } from './paths.ts';
 
-const tailBytes = 8 * 1024;
+/** Of the 8 KiB that the contract allows, some are left for a remark. */
+const textBytes = 8 * 1024 - 128;
 
 /**
  * Restores the protected paths, writes the tree, and runs the test command: the tree that is tested is the tree
- * that is committed. When the tree is the base's, there is nothing to test.
+ * that is committed. What the command leaves in the worktree is undone, so that neither a repair nor a second run takes
+ * it for the agent's work. When the tree is the base's, there is nothing to test.
  */
 export async function testCell(host: CellHost, input: RunTestsInput, signal: AbortSignal): Promise<TestReport> {
   const cell = await openCell(host, input.cellId);
   const paths = cellPaths(host.stateDirectory, input.cellId);
-  const snapshot = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths });
+  const snapshot = await snapshotOnce(cell, paths, input);
   const changed = snapshot.tree !== (await treeOf(cell.gitDirectory, cell.baseCommit));
   if (!changed) return { ...snapshot, changed, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
 
@@ -34,6 +39,7 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
     signal,
   );
   signal.throwIfAborted();
+  await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
   const output = await tailOf(logFile);
   const outputTail = timedOut ? `${output}\n[ended after its timeout of ${input.timeoutMs / 1000} seconds]` : output;
   return {
@@ -46,12 +52,47 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   };
 }
 
+/** Written before the command runs for the first time: what it leaves behind when its worker dies is not what it judged. */
+async function snapshotOnce(cell: OpenCell, paths: CellPaths, input: RunTestsInput): Promise<Snapshot> {
+  const file = paths.snapshot(input.round);
+  const earlier = await readSnapshot(file);
+  if (earlier) {
+    await restoreTree({ ...cell, indexFile: paths.index, tree: earlier.tree });
+    return earlier;
+  }
+  const snapshot = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths });
+  await createFile(file, JSON.stringify(snapshot));
+  return snapshot;
+}
+
+const snapshotFile = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.strictObject({ tree: v.string(), protectedPathsTouched: v.array(v.string()) }),
+);
+
+async function readSnapshot(file: string): Promise<Snapshot | null> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  return text === null ? null : v.parse(snapshotFile, text);
+}
+
 /** The end of a file as text, without control characters that a terminal would obey. */
 async function tailOf(file: string): Promise<string> {
   await using handle = await open(file, 'r');
   const { size } = await handle.stat();
-  const length = Math.min(size, tailBytes - 128);
+  const length = Math.min(size, textBytes);
   const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length);
   // oxlint-disable-next-line no-control-regex -- terminal sequences are what is taken out
-  return buffer.toString('utf8').replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+  const text = buffer.toString('utf8').replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+  return endOf(text);
+}
+
+/** What is no text takes three times its size as text. A character that is cut in the middle is left out. */
+function endOf(text: string): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= textBytes) return text;
+  return bytes
+    .subarray(-textBytes)
+    .toString('utf8')
+    .replace(/^\uFFFD+/, '');
 }

@@ -1,5 +1,6 @@
-import { chmod, lstat, readdir, rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lstat, readFile, readdir, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { putBackProjectFile } from './project-file.ts';
 import { withRepositoryLock } from './repository-lock.ts';
 import { adminDirectory, completionMark, pointsHere, type WorktreePlace } from './worktree-paths.ts';
 
@@ -11,6 +12,25 @@ export async function removeWorktree(place: WorktreePlace): Promise<boolean> {
   const directory = await removeTree(place.path);
   if (!(await exists(adminDirectory(place)))) return directory;
   return await withRepositoryLock(place.gitDirectory, async () => (await removeEntry(place)) || directory);
+}
+
+/**
+ * Removes a worktree of which nothing is known but its path: the lease that named its repository is gone.
+ * Its own `.git` file was in the hands of an agent, and is believed only where an entry of this name points back at it.
+ */
+export async function removeUnknownWorktree(path: string): Promise<boolean> {
+  const gitDirectory = await repositoryOf(path);
+  const place = gitDirectory === null ? null : { gitDirectory, path };
+  return place !== null && (await pointsHere(place)) === 'yes' ? removeWorktree(place) : removeTree(path);
+}
+
+async function repositoryOf(path: string): Promise<string | null> {
+  const file = join(path, '.git');
+  const found = await lstat(file).catch(() => null);
+  if (!found?.isFile() || found.size > 8192) return null;
+  const entry = /^gitdir: (\/.*)\n?$/.exec(await readFile(file, 'utf8'))?.[1];
+  if (entry === undefined || basename(entry) !== basename(path)) return null;
+  return basename(dirname(entry)) === 'worktrees' ? dirname(dirname(entry)) : null;
 }
 
 /** Removes a directory or file with all that is in it, also where permissions were taken away. Answers whether there was one. */
@@ -28,6 +48,7 @@ async function removeEntry(place: WorktreePlace): Promise<boolean> {
   const admin = adminDirectory(place);
   const ours = (await pointsHere(place)) !== 'no' || (await exists(completionMark(place)));
   if (!ours) return false;
+  await putBackProjectFile(place);
   const removed = await removeTree(admin);
   // As git does it: the directory of the entries goes with the last of them.
   await rmdir(dirname(admin)).catch(() => {});

@@ -24,15 +24,15 @@ export interface TurnWatch {
   messageId: string;
   /** Tokens that the cell may use in all; asked again each time, for it may be raised meanwhile. */
   budget(): number;
-  /** Whether the server's process lives. */
-  alive(): Promise<boolean>;
+  /** What the cell has lost, in a sentence; null while it has all that it needs. */
+  lost(): Promise<string | null>;
   /** How long the agent may say nothing before it counts as hung, milliseconds. */
   silenceLimit: number;
   progress(progress: TurnProgress): void;
 }
 
 /** How a watched turn ended. */
-export type WatchedEnd = TurnEnd | { kind: 'budget-spent' } | { kind: 'server-gone'; reason: string };
+export type WatchedEnd = TurnEnd | { kind: 'budget-spent' } | { kind: 'cell-lost'; reason: string };
 
 /** How often the watch looks, milliseconds. */
 const interval = 500;
@@ -72,7 +72,8 @@ async function lookOnce(
   look: number,
   signal: AbortSignal,
 ): Promise<WatchedEnd | null> {
-  if (!(await watch.alive())) return { kind: 'server-gone', reason: 'the server of the cell has ended' };
+  const lost = await watch.lost();
+  if (lost !== null) return { kind: 'cell-lost', reason: lost };
   const overdue = view.overdue();
   if (overdue) return overdue;
   if (view.needsReading() || look % readEvery === 0) {
@@ -159,7 +160,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
     overdue(): WatchedEnd | null {
       const now = Date.now();
       if (now - lastHeard > heartbeatLimit)
-        return { kind: 'server-gone', reason: 'the server of the cell no longer answers' };
+        return { kind: 'cell-lost', reason: 'the server of the cell no longer answers' };
       if (!taken && now - startedAt > takenLimit)
         return { kind: 'agent-failed', reason: 'the server never took the prompt up' };
       const silentFor = now - Math.max(lastActivity, providerWait);

@@ -106,6 +106,7 @@ function stepsOf(host: CellHost): Steps {
   return {
     claimHost: asActivity(claims.claimHost),
     spawnCell: asActivity(steps.spawnCell),
+    reviveCell: asActivity(steps.reviveCell),
     executePrompt: asActivity(steps.executePrompt),
     runTests: asActivity(steps.runTests),
     commitWork: asActivity(steps.commitWork),

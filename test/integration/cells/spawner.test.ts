@@ -1,26 +1,15 @@
-import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
-import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createHostActivities } from '../../../activities/index.ts';
 import { cellPaths } from '../../../src/cell/paths.ts';
 import { cellSecret } from '../../../src/cell/secret.ts';
 import { type CellHandle, cellState, describeCell, outcomeOf, startCell, workflowIdOf } from '../../../src/client.ts';
 import { proveServer } from '../../../src/opencode/server.ts';
-import {
-  type CellHostUnderTest,
-  activityEnvironment,
-  ownerOf,
-  requestOf,
-  startCellHost,
-} from '../../support/cell-host.ts';
+import { type CellHostUnderTest, ownerOf, startCellHost } from '../../support/cell-host.ts';
 import { cells } from '../../support/cells-command.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
-import { leaseIn, leasesIn, serverIn } from '../../support/host-state.ts';
+import { leasesIn, serverIn } from '../../support/host-state.ts';
 import { isRunning } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
 import { waitingFor } from '../../support/turns.ts';
@@ -112,53 +101,6 @@ test('a teardown of what never was succeeds, and makes nothing', async () => {
   const report = await place.steps.teardownCell({ cellId });
   expect(report.released).toEqual([]);
   expect(await remainsOf(place, cellId)).toEqual([]);
-});
-
-describe('a boot that fails leaves nothing but the place, which the teardown gives back', () => {
-  test('when the server refuses its configuration', async () => {
-    await using place = await startCellHost({ opencode: { mcp: { broken: 5 } } });
-    await failToSpawn(place, /SpawnFailed.*refuses its configuration/);
-  });
-
-  test('when every port of the range is taken, by a stranger or by another cell', async () => {
-    const free = await getPort();
-    await using place = await startCellHost({ env: { CELLS_PORTS: `${free}-${free}` } });
-    const stranger = createServer().listen(free, '127.0.0.1');
-    await once(stranger, 'listening');
-    await failToSpawn(place, new RegExp(`SpawnFailed.*no port is free from ${free} to ${free}`));
-    stranger.close();
-    await once(stranger, 'close');
-    const { port } = await place.spawn({ agentId: 'first' });
-    expect(port).toBe(free);
-    await failToSpawn(place, /SpawnFailed.*no port is free/);
-  });
-
-  test('when the server dies before it answers', async () => {
-    await using place = await startCellHost();
-    await failToSpawn(place, /SpawnFailed/, async (cellId) => {
-      await untilServerOf(place, cellId);
-      process.kill(await serverIn(place.stateDirectory, cellId), 'SIGKILL');
-    });
-  });
-
-  test('when the branch does not exist', async () => {
-    await using place = await startCellHost();
-    await failToSpawn(place, /RepositoryError.*nowhere/, undefined, 'nowhere');
-  });
-
-  test('when the spawn is cancelled while the server boots', async () => {
-    await using place = await startCellHost();
-    const request = requestOf();
-    const owner = ownerOf(request);
-    const { cellId } = await place.steps.claimHost({ owner, request });
-    const attempt = activityEnvironment();
-    const spawning = attempt.run(createHostActivities(place.host).spawnCell, { owner, cellId, request });
-    const ended = expect(spawning).rejects.toThrow();
-    await untilServerOf(place, cellId);
-    attempt.cancel('CANCELLED');
-    await ended;
-    await expectOnlyThePlace(place, cellId);
-  });
 });
 
 describe('a cell in the hands of a worker', () => {
@@ -260,41 +202,6 @@ describe('a cell in the hands of a worker', () => {
     },
   );
 });
-
-/** Claims a place, and expects the spawn to fail and to leave that place and nothing else. */
-async function failToSpawn(
-  place: CellHostUnderTest,
-  why: RegExp,
-  meanwhile: (cellId: string) => Promise<void> = () => Promise.resolve(),
-  branch = 'main',
-): Promise<void> {
-  const request = requestOf({ branch });
-  const owner = ownerOf(request);
-  const { cellId } = await place.steps.claimHost({ owner, request });
-  const failed = place.steps.spawnCell({ owner, cellId, request }).catch((error: unknown) => error);
-  await meanwhile(cellId);
-  const failure = await failed;
-  expect(failure).toBeInstanceOf(ApplicationFailure);
-  expect(failure instanceof ApplicationFailure && `${failure.type}: ${failure.message}`).toMatch(why);
-  await expectOnlyThePlace(place, cellId);
-}
-
-async function expectOnlyThePlace(place: CellHostUnderTest, cellId: string): Promise<void> {
-  const { directory } = cellPaths(place.stateDirectory, cellId);
-  expect(await remainsOf(place, cellId)).toEqual([directory]);
-  expect(await leaseIn(place.stateDirectory, cellId)).toMatchObject({
-    state: 'claimed',
-    port: null,
-    worktree: null,
-    server: null,
-  });
-  await place.steps.teardownCell({ cellId });
-  expect(await remainsOf(place, cellId)).toEqual([]);
-}
-
-async function untilServerOf(place: CellHostUnderTest, cellId: string): Promise<void> {
-  await waitUntil(async () => typeof (await leaseIn(place.stateDirectory, cellId))?.server?.pid === 'number');
-}
 
 async function times(fleet: Fleet, { workflowId, runId }: CellHandle): Promise<{ start: number; end: number }> {
   const { startTime, closeTime } = await fleet.client.workflow.getHandle(workflowId, runId).describe();

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addWorktree } from '../../../src/git/worktree.ts';
 import { snapshotTree, type Snapshot } from '../../../src/git/tree.ts';
@@ -42,21 +40,4 @@ export async function cellIn(
   const snapshot = (protectedPaths: string[] = []) =>
     snapshotTree({ gitDirectory, worktree, baseCommit, indexFile: join(directory, `${cellId}.index`), protectedPaths });
   return { repository, gitDirectory, baseCommit, cellId, worktree, directory, snapshot };
-}
-
-/** Every file of a tree as a line: name, mode, and a hash of its bytes or the target of the link. */
-export async function fingerprint(root: string, skip: (name: string) => boolean = () => false): Promise<string[]> {
-  const names = (await readdir(root, { recursive: true })).filter((name) => !skip(name)).sort();
-  return await Promise.all(names.map((name) => describeFile(root, name)));
-}
-
-async function describeFile(root: string, name: string): Promise<string> {
-  const path = join(root, name);
-  const found = await lstat(path);
-  if (found.isSymbolicLink()) return `${name} -> ${await readlink(path)}`;
-  if (!found.isFile()) return `${name} ${found.mode.toString(8)}`;
-  const hash = createHash('sha256')
-    .update(await readFile(path))
-    .digest('hex');
-  return `${name} ${found.mode.toString(8)} ${found.mtimeMs} ${hash}`;
 }

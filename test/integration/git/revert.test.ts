@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { WorktreeGone } from '../../../src/git/errors.ts';
 import { removeWorktree } from '../../../src/git/remove-worktree.ts';
 import { keepReverted, restoreWorktree } from '../../../src/git/revert.ts';
-import { cellWith, date, fingerprint } from './life.ts';
+import { fingerprint } from '../../support/dirty-repository.ts';
+import { cellWith, date } from './life.ts';
 
 /** Without times: the files are written anew. */
 const filesOf = async (worktree: string) =>

@@ -6,8 +6,8 @@ const cellId = cellIdOf({ workflowId: 'cell/task/agent', runId: 'run', respawn: 
 
 describe('the paths of a cell', () => {
   test('all lie in the state directory and name the cell', () => {
-    const { testOutput, ...paths } = cellPaths('/state', cellId);
-    for (const path of [...Object.values(paths), testOutput(0)]) {
+    const { testOutput, snapshot, ...paths } = cellPaths('/state', cellId);
+    for (const path of [...Object.values(paths), testOutput(0), snapshot(0)]) {
       expect(path).toMatch(new RegExp(`^/state/(cells|worktrees|artifacts)/${cellId}(/[\\w.-]+)?$`));
     }
     expect(paths.worktree).toBe(`/state/worktrees/${cellId}`);
@@ -16,7 +16,7 @@ describe('the paths of a cell', () => {
   });
 
   test('are all different', () => {
-    const { testOutput, ...paths } = cellPaths('/state', cellId);
+    const { testOutput, snapshot, ...paths } = cellPaths('/state', cellId);
     const all = [...Object.values(paths), testOutput(0), testOutput(1)];
     expect(new Set(all).size).toBe(all.length);
   });

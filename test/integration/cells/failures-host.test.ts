@@ -1,0 +1,143 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import waitFor from 'p-wait-for';
+import { describe, expect, test } from 'vitest';
+import { type CellHandle, type CellRequest, cellState } from '../../../src/client.ts';
+import { failures, type FailureType } from '../../../src/domain/failures.ts';
+import { anyReport, type Failure, failureOf, nothingLeft } from '../../support/endings.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+
+const limits = { timeout: 240_000 };
+
+describe('a cell that finds no place', () => {
+  test('gives up after its time in the queue; an agent that says nothing gives its place back', limits, async () => {
+    await using fleet = await startFleet({ env: { CELLS_CAPACITY: '1', CELLS_SILENCE_LIMIT: '6s' } });
+    const silent = await fleet.start('silent');
+    await until(fleet, silent, ({ cell }) => cell.host !== null);
+    const waiting = await fleet.start('edit-file', { queueTimeout: '1s' });
+
+    const queued = await failureOf(fleet.client, waiting);
+    expectFailure(queued, 'QueueTimedOut', /no host had room/);
+    expect(queued.report).toMatchObject({ cellId: null, host: null, runtime: null, metrics: { spawnMs: 0 } });
+    expect(queued.report.metrics.queueMs).toBeGreaterThanOrEqual(900);
+
+    const hung = await failureOf(fleet.client, silent);
+    expectFailure(hung, 'AgentFailed', /silent for \d+ seconds \(waiting for the model/);
+    expect((await (await fleet.start('unchanged')).result()).status).toBe('unchanged');
+    await nothingLeft(fleet);
+  });
+});
+
+describe('a request that this host cannot serve', () => {
+  test('is refused with the field, and no place is taken for it', limits, async () => {
+    await using fleet = await startFleet();
+    const cases: [agentId: string, request: Partial<CellRequest>, message: RegExp][] = [
+      ['type', { agentType: 'nobody' }, /^agentType: .*nobody.*worker/],
+      ['bubblewrap', { runtime: 'bubblewrap' }, /^runtime: bubblewrap is not available on this host/],
+      ['docker', { runtime: 'docker' }, /^runtime: docker is not available on this host/],
+      ['resources', { runtime: 'process', resources: { memory: '1g' } }, /^resources: the process runtime cannot/],
+      ['network', { runtime: 'process', network: 'none' }, /^network: the process runtime cannot/],
+      ['allow', { network: { allow: ['example.com:443'] } }, /^network: the process runtime cannot/],
+    ];
+    const refused = await Promise.all(
+      cases.map(async ([agentId, request]) =>
+        failureOf(fleet.client, await fleet.start('edit-file', { agentId, ...request })),
+      ),
+    );
+    cases.forEach(([agentId, , message], index) => {
+      expectFailure(refused[index], 'InvalidCellRequest', message);
+      expect(refused[index]?.report, agentId).toMatchObject({ agentId, cellId: null, host: null });
+    });
+    expect(fleet.model.ledger()).toEqual([]);
+    await nothingLeft(fleet);
+  });
+});
+
+describe('a cell that cannot be made', () => {
+  test('says what is missing, after some tries, and leaves nothing', limits, async () => {
+    const stranger = createServer().listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const address = stranger.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await using fleet = await startFleet({ env: { CELLS_PORTS: `${port}-${port}` } });
+    try {
+      const noPort = await failureOf(fleet.client, await fleet.start('edit-file'));
+      expectFailure(noPort, 'SpawnFailed', new RegExp(`no port is free from ${port} to ${port}`));
+      expect(noPort.report).toMatchObject({ host: fleet.hostId, baseCommit: null, metrics: { executionMs: 0 } });
+      await nothingLeft(fleet);
+    } finally {
+      stranger.close();
+    }
+
+    const worktrees = join(fleet.stateDirectory, 'worktrees');
+    await rm(worktrees, { recursive: true, force: true });
+    await writeFile(worktrees, 'in the way\n');
+    const noDirectory = await failureOf(fleet.client, await fleet.start('edit-file'));
+    expectFailure(noDirectory, 'SpawnFailed', /worktrees/);
+    await rm(worktrees);
+    await nothingLeft(fleet);
+    expect(fleet.model.ledger()).toEqual([]);
+  });
+});
+
+describe('a cell that is taken away while its agent works', () => {
+  test('is lost, which is noticed long before the agent is done', limits, async () => {
+    await using fleet = await startFleet();
+    const ids = ['server', 'lease', 'worktree'] as const;
+    const [server, lease, worktree] = await Promise.all(
+      ids.map((agentId) => fleet.start('slow', { agentId, taskId: 'task' })),
+    );
+    if (!server || !lease || !worktree) throw new Error('three cells were started');
+    const cells = [server, lease, worktree];
+    // The second turn of the script takes a minute: there is work by then, and time to lose the cell.
+    await waitFor(() => fleet.model.ledger().filter(({ turn }) => turn === 2).length === 3, { timeout: 120_000 });
+    const [ofServer, ofLease, ofWorktree] = await Promise.all(
+      cells.map(async (cell) => (await stateOf(fleet, cell)).cell),
+    );
+
+    process.kill((await leaseOf(fleet, ofServer?.cellId)).server.pid, 'SIGKILL');
+    await rm(join(fleet.stateDirectory, 'cells', ofLease?.cellId ?? '', 'lease.json'));
+    await rm(ofWorktree?.worktree ?? '', { recursive: true });
+
+    const [noServer, noLease, noWorktree] = await Promise.all(cells.map((cell) => failureOf(fleet.client, cell)));
+    expectFailure(noServer, 'CellLost', /the server of the cell has ended/);
+    expect(noServer?.report.revertedRef).toBe(`refs/cells/reverted/${ofServer?.cellId}`);
+    expect(noServer?.report.tokens.total).toBe(1050);
+    expect(await fleet.repository.git('show', `refs/cells/reverted/${ofServer?.cellId}:answer.txt`)).toBe('right');
+    expectFailure(noLease, 'CellLost', /the lease of cell .* is gone/);
+    expectFailure(noWorktree, 'CellLost', /the worktree of cell .* is gone/);
+    for (const failure of [noLease, noWorktree]) {
+      expect(failure?.report).not.toHaveProperty('revertedRef');
+      expect(failure?.report.tokens.total).toBe(1050);
+    }
+    const late = fleet.model.ledger().filter(({ turn, outcome }) => turn === 2 && outcome === 'finished');
+    expect(late).toEqual([]);
+    await nothingLeft(fleet);
+  });
+});
+
+const stateOf = (fleet: Fleet, { workflowId }: CellHandle) => cellState(fleet.client, workflowId);
+
+async function until(
+  fleet: Fleet,
+  cell: CellHandle,
+  condition: (state: Awaited<ReturnType<typeof stateOf>>) => boolean,
+): Promise<void> {
+  await waitFor(async () => condition(await stateOf(fleet, cell)), { interval: 100, timeout: 60_000 });
+}
+
+async function leaseOf({ stateDirectory }: Fleet, cellId: string | null = ''): Promise<{ server: { pid: number } }> {
+  const text = await readFile(join(stateDirectory, 'cells', cellId ?? '', 'lease.json'), 'utf8');
+  return JSON.parse(text) as { server: { pid: number } }; // our own file, of a cell whose server runs
+}
+
+function expectFailure(failure: Failure | undefined, type: FailureType, message: RegExp): void {
+  expect(failure).toMatchObject({
+    type,
+    nonRetryable: !failures[type].retryable,
+    message: expect.stringMatching(message) as string,
+    report: { ...anyReport, reason: failure?.message },
+  });
+}

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { proveServer } from '../../../src/opencode/server.ts';
+import { cellSecret } from '../../../src/cell/secret.ts';
+import { type CellHostUnderTest, type Steps, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
+import { leasesIn, serverIn } from '../../support/host-state.ts';
+import { processesMarked } from '../../support/processes.ts';
+import { remainsOf } from '../../support/remains.ts';
+import { places, turnsOf } from '../../support/turns.ts';
+import { cellMarker } from '../../../src/domain/names.ts';
+
+const tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
+
+/** The first run is by one worker process, the second by another: they share the disk and nothing else. */
+describe('a step that runs a second time, in another worker process, finds what the first has made:', () => {
+  let place: CellHostUnderTest;
+  let again: Steps;
+  const request = requestOf({ agentId: 'committed' });
+  const owner = ownerOf(request);
+  let cellId: string;
+  const prompt = (script: string) => ({ cellId, round: 0, text: `Do it. [script: ${script}]`, tokenBudget: 50_000 });
+  const tests = (command: string) => ({ cellId, round: 0, command, timeoutMs: 20_000, env: {}, protectedPaths: [] });
+
+  beforeAll(async () => {
+    place = await startCellHost();
+    again = (await place.afterRestart()).steps;
+  });
+  afterAll(() => place[Symbol.asyncDispose]());
+
+  test('a claim its place', async () => {
+    const first = await place.steps.claimHost({ owner, request });
+    expect(await again.claimHost({ owner, request })).toEqual(first);
+    expect((await leasesIn(place.stateDirectory)).length).toBe(1);
+    ({ cellId } = first);
+  });
+
+  test('a spawn its server, also when both run at once', async () => {
+    const first = await place.steps.spawnCell({ owner, cellId, request });
+    const pid = await serverIn(place.stateDirectory, cellId);
+    const password = await cellSecret(place.stateDirectory, cellId);
+    const later = await Promise.all([
+      again.spawnCell({ owner, cellId, request }),
+      place.steps.spawnCell({ owner, cellId, request }),
+    ]);
+    expect(later).toEqual([first, first]);
+    expect(await serverIn(place.stateDirectory, cellId)).toBe(pid);
+    expect((await processesMarked(cellMarker, cellId)).map((process) => process.pid)).toEqual([pid]);
+    const address = { port: first.port, worktree: first.worktree, password };
+    expect(await proveServer(address, new AbortController().signal)).toBe(first.versions.opencode);
+  });
+
+  test('an execute its answer, and the model is asked once', async () => {
+    const first = await place.steps.executePrompt(prompt('edit-file'));
+    expect(first).toMatchObject({
+      kind: 'finished',
+      usage: { summary: 'I wrote answer.txt.', tokens: { total: 2700 } },
+    });
+    const second = await again.executePrompt(prompt('edit-file'));
+    expect(second).toEqual({ ...first, usage: { ...first.usage, lastActivity: expect.any(Number) } });
+    expect(places(turnsOf(place.model))).toEqual(['1.1', '1.2']);
+  });
+
+  test('a run of the tests the same tree, whatever the first run left in the worktree', async () => {
+    const first = await place.steps.runTests(tests('echo made >> made.txt; cat made.txt'));
+    expect(first).toMatchObject({ outcome: 'passed', exitCode: 0, changed: true, outputTail: 'made\n' });
+    const second = await again.runTests(tests('cat made.txt'));
+    expect(second.tree).toBe(first.tree);
+  });
+
+  test('a commit itself, and nothing is superseded', async () => {
+    const { tree } = await place.steps.runTests(tests('true'));
+    const commit = { cellId, tree, protectedPaths: [], commitMessage: null, summary: 'Done.', tokens };
+    const first = await place.steps.commitWork(commit);
+    expect(first).toMatchObject({ kind: 'committed', filesModified: [{ path: 'answer.txt', change: 'added' }] });
+    expect(await again.commitWork(commit)).toEqual(first);
+    expect(await place.repository.git('for-each-ref', '--format=%(refname)', 'refs/cells', 'refs/heads/cells')).toBe(
+      'refs/heads/cells/task/committed',
+    );
+  });
+
+  test('a teardown nothing', async () => {
+    const first = await place.steps.teardownCell({ cellId });
+    expect(first.alreadyGone).toEqual([]);
+    expect((await again.teardownCell({ cellId })).released).toEqual([]);
+    expect(await remainsOf(place, cellId)).toEqual([]);
+  });
+
+  test('a revert the work that the first has kept', async () => {
+    ({ cellId } = await place.spawn({ agentId: 'reverted' }));
+    await place.steps.executePrompt(prompt('edit-other'));
+    const first = await place.steps.revertWork({ cellId, reason: 'The tests failed.' });
+    expect(first).toMatchObject({
+      revertedRef: `refs/cells/reverted/${cellId}`,
+      filesModified: [{ path: 'other.txt', change: 'added' }],
+      usage: { tokens: { total: 2025 } },
+    });
+    const kept = await place.repository.git('rev-parse', `refs/cells/reverted/${cellId}`);
+    expect(await again.revertWork({ cellId, reason: 'The tests failed.' })).toEqual(first);
+    expect(await place.repository.git('rev-parse', `refs/cells/reverted/${cellId}`)).toBe(kept);
+  });
+});
