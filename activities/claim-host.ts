@@ -4,6 +4,7 @@ import { keepLease } from '../src/cell/keep-lease.ts';
 import { hostTaskQueue } from '../src/domain/names.ts';
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { findTemplate } from '../src/templates/load.ts';
+import type { AgentTemplate } from '../src/templates/template.ts';
 import type { ClaimActivities, ClaimInput, ClaimedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
 
@@ -14,8 +15,9 @@ import { failure, messageOf } from './failure.ts';
 export const createClaimHost =
   (host: CellHost): ClaimActivities['claimHost'] =>
   async ({ owner, request }: ClaimInput): Promise<ClaimedCell> => {
-    refuseUnknownType(host, request);
-    refuseWhatCannotBeHad(host, request, request.runtime ?? host.defaultRuntime);
+    const template = templateOf(host, request);
+    const wanted = { resources: request.resources ?? template.resources, network: request.network };
+    refuseWhatCannotBeHad(host, wanted, request.runtime ?? host.defaultRuntime);
     const cellId = cellIdOf(owner);
     const lease = await keepLease(host, { cellId, owner, request });
     return {
@@ -27,21 +29,25 @@ export const createClaimHost =
     };
   };
 
-function refuseUnknownType(host: CellHost, request: ParsedCellRequest): void {
+function templateOf(host: CellHost, request: ParsedCellRequest): AgentTemplate {
   try {
-    findTemplate(host.templates, request.agentType);
+    return findTemplate(host.templates, request.agentType);
   } catch (error) {
     throw failure('InvalidCellRequest', `agentType: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function refuseWhatCannotBeHad(host: CellHost, request: ParsedCellRequest, name: CellHost['defaultRuntime']): void {
+function refuseWhatCannotBeHad(
+  host: CellHost,
+  wanted: { resources: unknown; network: unknown },
+  name: CellHost['defaultRuntime'],
+): void {
   const { runtime, probe } = host.runtimes[name];
   if (!probe.usable)
     throw failure('InvalidCellRequest', `runtime: ${name} is not available on this host: ${probe.why}; ${probe.try}`);
   for (const field of ['resources', 'network'] as const) {
     const why = runtime.unsupported[field];
-    if (request[field] !== undefined && why !== undefined) {
+    if (wanted[field] !== undefined && why !== undefined) {
       throw failure('InvalidCellRequest', `${field}: the ${name} runtime cannot enforce it: ${why}`);
     }
   }

@@ -44,6 +44,7 @@ async function execute(
   const { cellId } = input;
   const cell = await openCell(host, cellId);
   const client = await clientOf(host, cell);
+  const { generation } = await host.leases.raiseGeneration(cellId);
   const sessionId = cell.lease.sessionId ?? (await openSession(client, `cell ${cellId}`, signal));
   const messageId = await promptIdOf(host, cell, promptKey(input), sessionId);
   beat.sessionId = sessionId;
@@ -86,7 +87,7 @@ async function execute(
     throw error;
   } finally {
     if (!signal.aborted || interruptionOf(signal) === 'cancelled') {
-      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) }).catch(unlessLost);
+      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) }, generation).catch(unlessLost);
       await keepTranscript(host, cellId, client, sessionId);
     }
   }

@@ -101,7 +101,7 @@ export function describeConfig(env: Environment = process.env, options: ConfigOp
   const { values, sourceOf } = merge(env, options);
   const own = settingNames.map((name) => ({
     name,
-    value: values[name] ?? settings[name].default(values) ?? '(none)',
+    value: mask(name, values[name] ?? settings[name].default(values) ?? '(none)'),
     source: sourceOf(name),
   }));
   const others = Object.keys(values)
@@ -264,7 +264,9 @@ const placesOfProfiles = ['HOME', 'XDG_CONFIG_HOME', 'APPDATA', 'USERPROFILE'];
 const isProviderKey = (name: string): boolean => /^[A-Z0-9_]+_API_KEY$/.test(name) && !/^(TEMPORAL|CELLS)_/.test(name);
 
 const mask = (name: string, value: string): string =>
-  /KEY|TOKEN|SECRET|PASSW|AUTH|GRPC_META|DATA$/.test(name) ? `(secret, ${value.length} characters)` : value;
+  /KEY|TOKEN|SECRET|PASSW|AUTH|GRPC_META|DATA$/.test(name)
+    ? `(secret, ${value.length} characters)`
+    : value.replaceAll(/(:\/\/)[^/@\s]+@/g, '$1…@');
 
 const stateHome = (env: Environment): string => env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
 

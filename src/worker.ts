@@ -129,7 +129,7 @@ async function createWorkers(
       taskQueue: claimTaskQueue,
       identity: identity('claim'),
       activities: { ...createClaimActivities(host) },
-      maxConcurrentActivityTaskPolls: 1,
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       tuner: {
         activityTaskSlotSupplier: claimSlots(host.leases, config.capacity),
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
@@ -144,7 +144,7 @@ async function createWorkers(
       activities: { ...createHostActivities(host) },
       // Each cell has one step at a time and messages beside it: a step never waits for a slot.
       maxConcurrentActivityTaskExecutions: config.capacity * 2 + 20,
-      maxConcurrentActivityTaskPolls: 4,
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 4 },
     }),
   ]);
 }

@@ -6,6 +6,7 @@ import { commitTree } from '../git/commit.ts';
 import { treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
 import { messageOfCommit } from './commit-message.ts';
+import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
@@ -14,6 +15,7 @@ import writeFileAtomic from 'write-file-atomic';
 /** Commits the tree that was tested, or what is there now when nothing was tested. */
 export async function commitCell(host: CellHost, input: CommitInput): Promise<CommitReport> {
   const cell = await openCell(host, input.cellId);
+  const stillOurs = await raiseFence(host, input.cellId);
   const { gitDirectory, baseCommit, lease } = cell;
   const paths = cellPaths(host.stateDirectory, input.cellId);
   const { tree, protectedPathsTouched } =
@@ -25,6 +27,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   await keepAgentCommits(cell, paths.agentCommits);
   await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
   const branch = branchOf(lease.owner);
+  await stillOurs();
   const { commit } = await commitTree({
     gitDirectory,
     tree,

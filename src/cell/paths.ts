@@ -79,7 +79,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     transcript: join(artifacts, 'transcript.json'),
     diff: join(artifacts, 'changes.diff'),
     worktreeCopy: join(artifacts, 'worktree'),
-    agentCommits: join(artifacts, 'agent-commits.txt'),
+    agentCommits: join(artifacts, 'agent-commits.json'),
     testOutput: (round) => join(artifacts, `test-${wholeNumber(round)}.log`),
   };
 }

@@ -6,6 +6,7 @@ import { NestedRepository } from '../git/errors.ts';
 import { findRef } from '../git/refs.ts';
 import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
+import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
@@ -18,9 +19,11 @@ type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
  */
 export async function revertCell(host: CellHost, { cellId, reason }: RevertInput): Promise<RevertReport> {
   const cell = await openCell(host, cellId);
+  const stillOurs = await raiseFence(host, cellId);
   // The work is over: an agent that still writes would make the check below fail.
   await host.runtimes[cell.lease.runtime].runtime.destroy(cellId);
   const kept = await keep(host, cell, reason).catch((error: unknown) => keepAside(host, cell, error));
+  await stillOurs();
   await restoreWorktree(cell);
   return { ...kept, usage: cell.lease.usage };
 }

@@ -15,6 +15,8 @@ import { discard } from './trash.ts';
 export async function teardownCell(host: CellHost, cellId: string): Promise<TeardownReport> {
   const found = await host.leases.read(cellId);
   const lease = found.kind === 'lease' ? found.lease : null;
+  // Whoever is still at a step of this cell, a frozen worker say, finds itself shut out.
+  if (lease) await host.leases.raiseGeneration(cellId);
   const report: TeardownReport = { released: [], alreadyGone: [] };
   const errors: unknown[] = [];
   for (const [kind, release] of releases(host, cellId, lease)) {

@@ -23,8 +23,6 @@ const templateSchema = v.strictObject({
       v.union([decision, v.record(v.string(), decision)], 'must be allow or deny, or a map of patterns to them'),
     ),
   ),
-  /** Tools that are switched on or off by name. */
-  tools: v.optional(v.record(v.string(), v.boolean('must be true or false'))),
   /** Limits of a request that names none; for runtimes that can enforce them. */
   resources: v.optional(
     v.strictObject({
