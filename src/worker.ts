@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { Connection } from '@temporalio/client';
-import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { Runtime, Worker, type WorkerOptions, makeTelemetryFilterString } from '@temporalio/worker';
 import getPort from 'get-port';

@@ -12,8 +12,12 @@ export function detailsOf(state: CellState): string {
     ['Port', state.cell.port === null ? '–' : String(state.cell.port)],
     ['Branch', state.cell.branch],
     ['Tokens', `${state.tokens.total} of ${state.tokenBudget}`],
-    ['Tests', state.tests.rounds === 0 ? state.tests.outcome : `${state.tests.outcome}, ${state.tests.rounds} runs`],
+    ['Tests', testsOf(state.tests)],
     ['Last activity', state.lastActivity === null ? '–' : new Date(state.lastActivity).toISOString()],
   ];
   return ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+}
+
+function testsOf({ outcome, rounds }: CellState['tests']): string {
+  return rounds === 0 ? outcome : `${outcome}, ${rounds} ${rounds === 1 ? 'run' : 'runs'}`;
 }

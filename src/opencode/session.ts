@@ -81,16 +81,19 @@ export async function readMessages(
 }
 
 /**
- * Takes back the step that an idle session never ended, since its server died in the middle of it: its tool calls would
- * count as running for ever, and a model that is asked to go on would not ask for them again. It is asked for that step
- * once more instead.
+ * Takes back a first step that an idle session never ended, since its server died in the middle of it: the model is asked
+ * for that step once more. A later step stays, with its tool calls marked as interrupted, for the model to judge: without
+ * it OpenCode would take the prompt for answered.
  */
 export async function dropInterruptedStep(
   client: OpencodeClient,
   sessionId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const last = (await readMessages(client, sessionId, signal)).at(-1)?.info;
+  const messages = await readMessages(client, sessionId, signal);
+  const last = messages.at(-1)?.info;
+  const answers = messages.filter(({ info }) => info.role === 'assistant' && info.time.completed !== undefined);
+  if (answers.length > 0) return;
   if (last === undefined || last.role !== 'assistant' || last.time.completed !== undefined || last.error) return;
   if (await isBusy(client, sessionId, signal)) return;
   await client.session.deleteMessage({ sessionID: sessionId, messageID: last.id }, within(signal));

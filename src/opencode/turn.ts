@@ -40,6 +40,8 @@ const interval = 500;
 const readEvery = 6;
 /** The server sends a heartbeat every ten seconds: after this long without one it hangs, milliseconds. */
 const heartbeatLimit = 45_000;
+/** A session that has been idle between two steps for this long has stopped there, milliseconds. */
+const restLimit = 10_000;
 /** A prompt that was taken shows among the messages within this time, milliseconds. */
 const takenLimit = 60_000;
 
@@ -98,6 +100,7 @@ async function read(
   view.read(messages);
   if (busy) return null;
   const answer = answerTo(watch.messageId, messages);
+  if (answer?.finish === 'tool-calls' && !view.restsFor(restLimit)) return null;
   if (answer) return view.progress().tokens.total > watch.budget() ? { kind: 'budget-spent' } : judgeMessage(answer);
   return view.failure();
 }
@@ -113,6 +116,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
   let failed: TurnEnd | null = null;
   let mustRead = false;
   let taken = false;
+  let restingSince: number | null = null;
   let wake = (): void => undefined;
 
   const readSoon = () => {
@@ -129,6 +133,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       if ((event.type as string) === 'server.heartbeat') return; // sent by the server, though not in the SDK's list
       lastActivity = lastHeard;
       doing = activityOf(event) ?? doing;
+      restingSince = null;
       if (event.type === 'message.updated') usage.add(event.properties.info);
       if (event.type === 'session.status') {
         const { status } = event.properties;
@@ -147,6 +152,11 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       for (const { info } of messages) usage.add(info);
       summary = summaryOf(messages);
       taken ||= messages.some(({ info }) => info.id === watch.messageId);
+    },
+    /** Whether the session has been idle between two steps for so long that it will not go on; a session that was just asked to may be idle yet. */
+    restsFor(milliseconds: number): boolean {
+      restingSince ??= Date.now();
+      return Date.now() - restingSince >= milliseconds;
     },
     /** The session is idle without an answer: an error that the server told only as an event, if there was one. */
     failure: (): TurnEnd | null => failed,

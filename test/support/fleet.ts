@@ -141,6 +141,8 @@ async function startWorker(env: Record<string, string>): Promise<WorkerProcess> 
     all: true,
     reject: false,
     cleanup: true,
+    // A worker that is busy takes its time to hand its cells back.
+    forceKillAfterDelay: false,
   });
   let log = '';
   child.all.on('data', (chunk: Buffer) => (log += chunk.toString()));
