@@ -119,6 +119,7 @@ describe('a worker', { timeout: 300_000 }, () => {
     const { cellId, port } = (await cellState(fleet.client, cell.workflowId)).cell;
     const before = Date.now();
     expect(await fleet.worker.end('SIGTERM')).toBe(0);
+    expect(errorsIn(fleet.worker.log())).toEqual([]);
     expect(Date.now() - before).toBeLessThan(40_000);
     await fleet.startWorker();
     await fleet.client.workflow.getHandle(cell.workflowId).cancel();
@@ -130,6 +131,7 @@ describe('a worker', { timeout: 300_000 }, () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const before = Date.now();
       expect(await fleet.worker.end(signal)).toBe(0);
+      expect(errorsIn(fleet.worker.log())).toEqual([]);
       expect(Date.now() - before).toBeLessThan(20_000);
       await expect(fetch(`${base()}/healthz`)).rejects.toThrow();
       await fleet.startWorker();
@@ -139,3 +141,7 @@ describe('a worker', { timeout: 300_000 }, () => {
 
 /** A histogram is exported as three series. */
 const baseOf = (name: string): string => name.replace(/_(bucket|sum|count)$/, '');
+
+/** What a worker logged as an error or worse; a line that is not JSON is worse. */
+const errorsIn = (log: string): string[] =>
+  log.split('\n').filter((line) => line !== '' && !/^\{"level":[1-4]0,/.test(line));
