@@ -1,32 +1,15 @@
 import { readdir } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import waitFor from 'p-wait-for';
 import { describe, expect, inject, test } from 'vitest';
-import { defaultCacheDirectory } from '../../src/temporal/temporal-cli.ts';
 import { startCells } from '../support/cells-command.ts';
-import { runningProcesses } from '../support/processes.ts';
-import { testRun } from '../support/run.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { temporaryRepository } from '../support/temporary-repository.ts';
+import { accepts, remainsOf, userIn } from '../support/user.ts';
 
 const suite = fileURLToPath(new URL('../fixtures/scripts/suite.yaml', import.meta.url));
-
-/** A user with a home of their own, and the cache of this one, so that nothing is fetched again. */
-function userIn(home: string): Record<string, string> {
-  return {
-    PATH: process.env['PATH'] ?? '',
-    HOME: home,
-    TMPDIR: home,
-    XDG_CACHE_HOME: dirname(defaultCacheDirectory()),
-    XDG_STATE_HOME: join(home, 'state'),
-    CELLS_METRICS_ADDRESS: '127.0.0.1:0',
-    CELLS_LOG_FORMAT: 'json',
-    AGENT_CELLS_TEST_RUN: testRun(),
-  };
-}
 
 // Where a server was given there may be no program to start another with.
 describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
@@ -72,31 +55,11 @@ function tokensIn(shown: string): number {
 }
 
 async function expectNothingLeft(home: string, address: string): Promise<void> {
-  // Whatever was started has a home, or a state directory, in there.
-  const ofUser = async () =>
-    (await runningProcesses())
-      .filter(({ environment }) => environment.some((entry) => entry.includes(home)))
-      .map(({ command }) => command.slice(0, 120));
-  await waitFor(async () => (await ofUser()).length === 0, { interval: 200, timeout: 15_000 }).catch(() => undefined);
-  expect(await ofUser()).toEqual([]);
+  expect(await remainsOf(home)).toEqual([]);
   expect(await accepts(address)).toBe(false);
-  expect((await readdir(home)).filter((name) => name.startsWith('agent-cells'))).toEqual([]);
   const state = join(home, 'state', 'agent-cells');
   const held = await Promise.all(['cells', 'ports', 'worktrees'].map((kind) => readdir(join(state, kind))));
   expect(held.flat()).toEqual([]);
-}
-
-async function accepts(address: string): Promise<boolean> {
-  const [host, port] = address.split(':');
-  const socket = connect(Number(port), host);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 describe('cells scripted-model', () => {
