@@ -26,6 +26,7 @@ export const createClaimHost =
       taskQueue: hostTaskQueue(host.hostId),
       runtime: lease.runtime,
       model: lease.model,
+      repository: request.repository ?? host.repository,
     };
   };
 

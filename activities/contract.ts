@@ -31,6 +31,8 @@ export interface ClaimedCell {
   runtime: IsolationName;
   /** `provider/model`, of the request or else of the template. */
   model: string;
+  /** Of the request or else of the host; null when neither names one. */
+  repository: string | null;
 }
 
 export interface SpawnInput {

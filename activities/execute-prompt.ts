@@ -6,8 +6,16 @@ import { raiseBudget } from '../src/cell/budget.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
-import { abortSession, dropInterruptedStep, openSession, sendPrompt } from '../src/opencode/session.ts';
+import {
+  type SessionMessage,
+  abortSession,
+  dropInterruptedStep,
+  openSession,
+  sendPrompt,
+  summaryOf,
+} from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
+import { countUsage } from '../src/opencode/usage.ts';
 import { findTemplate } from '../src/templates/load.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
@@ -87,8 +95,9 @@ async function execute(
     throw error;
   } finally {
     if (!signal.aborted || interruptionOf(signal) === 'cancelled') {
-      if (latest) await host.leases.update(cellId, { usage: usageOf(latest) }, generation).catch(unlessLost);
-      await keepTranscript(host, cellId, client, sessionId);
+      const messages = await keepTranscript(host, cellId, client, sessionId);
+      const usage = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
+      if (latest) await host.leases.update(cellId, { usage }, generation).catch(unlessLost);
     }
   }
 }
@@ -118,6 +127,13 @@ function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
     case 'cell-lost':
       throw failure('CellLost', end.reason, { usage });
   }
+}
+
+/** What the server has written down: of a turn that was cut short, the last event may not have come through. */
+function usageIn(messages: readonly SessionMessage[]): Pick<AgentUsage, 'tokens' | 'cost' | 'summary'> {
+  const count = countUsage();
+  for (const { info } of messages) count.add(info);
+  return { tokens: count.tokens(), cost: count.cost(), summary: summaryOf(messages) };
 }
 
 /** The failure that is being thrown says what happened: a lease that is gone has no place for the usage. */

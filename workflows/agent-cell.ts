@@ -36,7 +36,8 @@ export async function agentCell(input: unknown): Promise<CellResult> {
   );
   const report = reportOf(life.record, life.work, ending.kind === 'cancelled' ? 'cancelled' : ending.reason);
   recordMetrics(ending, report, life.record.claimed?.model ?? 'none');
-  await condition(allHandlersFinished);
+  // A cancellation that comes after the verdict changes nothing: the work is on its branch.
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   return conclude(ending, report);
 }
 

@@ -101,6 +101,7 @@ export function publish(record: CellRecord, status?: string): void {
     { key: searchAttributes.step, value: record.step },
     { key: searchAttributes.tokens, value: record.tokens.total },
     ...(record.claimed ? [{ key: searchAttributes.host, value: record.claimed.host }] : []),
+    ...(record.claimed?.repository ? [{ key: searchAttributes.repository, value: record.claimed.repository }] : []),
     ...(status ? [{ key: searchAttributes.status, value: status }] : []),
   ]);
 }

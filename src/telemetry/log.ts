@@ -1,6 +1,7 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { build as pretty } from 'pino-pretty';
 import type { LogLevel } from '../config.ts';
+import { fields } from './loggable.ts';
 
 export type { Logger };
 
@@ -30,6 +31,8 @@ export function createLogger({
     {
       level,
       base: null,
+      formatters: { log: (line) => fields(line) },
+      serializers: { err: (error: unknown) => error },
       redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: hidden },
       hooks: { streamWrite: hide },
     },

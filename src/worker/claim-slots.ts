@@ -25,7 +25,9 @@ export function claimSlots(leases: LeaseStore, capacity: number): CustomSlotSupp
       const place = turn
         .then(() => takePlace(signal))
         .catch((error: unknown) => {
-          throw signal.aborted ? new DOMException('the reservation is no longer needed', 'AbortError') : error;
+          // Anything but the signal's own reason is an error to the SDK, which it logs.
+          signal.throwIfAborted();
+          throw error;
         });
       turn = place.catch(() => undefined);
       return place;

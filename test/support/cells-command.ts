@@ -17,3 +17,20 @@ export async function cells(
   });
   return { exitCode, stdout, stderr };
 }
+
+const script = fileURLToPath(new URL('../../bin/cells.mjs', import.meta.url));
+
+/** Starts the command as a user has it, by its script. Its standard input is empty unless there is an `input`. */
+export function startCells(
+  env: Record<string, string>,
+  commandArguments: readonly string[],
+  options: { input?: string; cwd?: string } = {},
+) {
+  return execa(process.execPath, [script, ...commandArguments], {
+    env,
+    extendEnv: false,
+    input: '',
+    reject: false,
+    ...options,
+  });
+}

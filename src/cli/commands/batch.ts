@@ -41,7 +41,10 @@ async function batch(file: string, flags: BatchFlags, cli: Cli): Promise<void> {
   if (flags.detach) return;
   if (!flags.json) cli.print(outcomeTable(ended, cli.colors));
   if (signal.aborted) {
-    cli.note(`detached; ${started - ended.length} cells go on. See them with: cells list --status running`);
+    const left = started - ended.length;
+    cli.note(
+      `detached; ${left === 1 ? '1 cell goes' : `${left} cells go`} on. See them with: cells list --status running`,
+    );
     return cli.exit(exitCodes.interrupted);
   }
   cli.exit(worstOf(ended.map(({ outcome }) => exitCodeOf(outcome))));

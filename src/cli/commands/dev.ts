@@ -80,7 +80,9 @@ async function endAll({ dbFilename }: DevFlags, temporal: LocalTemporal, cli: Cl
     await using connection = await connectTemporal(temporalTarget(temporal.environment));
     const cells = await listCells(connection.client, { status: 'running', limit: 1000 });
     if (cells.length > 0)
-      cli.note(`ending ${cells.length} cells; Ctrl-C again leaves them to the next worker's reaper`);
+      cli.note(
+        `ending ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}; Ctrl-C again leaves them to the next worker's reaper`,
+      );
     await endCells(
       connection.client,
       cells.map(({ workflowId }) => workflowId),

@@ -36,3 +36,43 @@ describe('the log', () => {
     expect(text()).toMatch(/WARN.*the port is taken/);
   });
 });
+
+describe('what is logged with a line', () => {
+  test('may be an error of the platform, at any depth: the line is written, with what the error says', () => {
+    const { log, text } = lines('json');
+    const error = new DOMException('This operation was aborted', 'AbortError');
+    log.warn({ error, activity: { error }, signal: AbortSignal.abort(error) }, 'the step was cut short');
+    expect(JSON.parse(text())).toMatchObject({
+      msg: 'the step was cut short',
+      error: { type: 'AbortError', message: 'This operation was aborted' },
+      activity: { error: { type: 'AbortError' } },
+    });
+  });
+
+  test('keeps the causes of an error, and the errors of an aggregate', () => {
+    const { log, text } = lines('json');
+    const error = new AggregateError([new RangeError('one'), 'two'], 'both', { cause: new TypeError('why') });
+    log.error({ error }, 'failed');
+    expect(JSON.parse(text())).toMatchObject({
+      error: {
+        type: 'AggregateError',
+        message: 'both',
+        stack: expect.stringContaining('log.test.ts'),
+        cause: { type: 'TypeError', message: 'why' },
+        errors: [{ type: 'RangeError', message: 'one' }, 'two'],
+      },
+    });
+  });
+
+  test('is what JSON would make of it, else, and may be circular or hold what JSON cannot', () => {
+    const { log, text } = lines('json');
+    const circular: Record<string, unknown> = { at: new Date(0), big: 10n, url: new URL('http://localhost/') };
+    circular['self'] = circular;
+    log.info({ circular, list: [1, { deep: true }], nothing: null }, 'odd');
+    expect(JSON.parse(text())).toMatchObject({
+      circular: { at: '1970-01-01T00:00:00.000Z', big: '10', url: 'http://localhost/' },
+      list: [1, { deep: true }],
+      nothing: null,
+    });
+  });
+});

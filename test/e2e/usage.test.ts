@@ -1,0 +1,75 @@
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import { startCells } from '../support/cells-command.ts';
+
+const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TEMPORAL_CONFIG_FILE: '/dev/null' };
+const cells = (...words: string[]) => startCells(env, words);
+
+const commands = [
+  'dev',
+  'worker',
+  'run',
+  'batch',
+  'list',
+  'show',
+  'logs',
+  'attach',
+  'prompt',
+  'extend',
+  'abort',
+  'cancel',
+  'supervisor',
+  'reap',
+  'doctor',
+  'scripted-model',
+  'completion',
+];
+
+describe('the usage of cells', () => {
+  test('is told by --help, with every command', async () => {
+    const { exitCode, stdout } = await cells('--help');
+    const named = [...stdout.matchAll(/^ {2}([a-z-]+) .*$/gm)].map(([, name]) => name);
+    expect(named).toEqual(expect.arrayContaining(commands));
+    expect(exitCode).toBe(0);
+  });
+
+  test('is told for each command', async () => {
+    const helps = await Promise.all(commands.slice(0, -1).map((name) => cells(name, '--help')));
+    expect(helps.map(({ exitCode, stdout }, index) => [commands[index], exitCode, stdout.split('\n')[0]])).toEqual(
+      commands
+        .slice(0, -1)
+        .map((name) => [name, 0, expect.stringMatching(new RegExp(`^Usage: cells ${name} \\[options\\]`))]),
+    );
+  });
+
+  test('is 2 for a flag or a command that does not exist, with a hint', async () => {
+    const [flag, command, missing, word] = await Promise.all([
+      cells('run', '--tokenbudget', '5'),
+      cells('rnu'),
+      cells('scripted-model'),
+      cells('show', 'only-a-task'),
+    ]);
+    expect(flag.stderr).toMatch(/unknown option '--tokenbudget'\n.*--token-budget/);
+    expect(command.stderr).toMatch(/unknown command 'rnu'\n.*run/);
+    expect(missing.stderr).toContain("required option '-s, --script <file>' not specified");
+    expect(word.stderr).toContain('"only-a-task" does not name a cell');
+    expect([flag, command, missing, word].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2, 2]);
+  });
+
+  test('names a setting that is wrong, and what it may be', async () => {
+    const { exitCode, stderr } = await startCells({ ...env, CELLS_PORTS: '80' }, ['worker']);
+    expect(stderr).toContain('error: CELLS_PORTS=80 is not allowed: it must be a range of ports such as 9000-9999');
+    expect(stderr).not.toContain('    at ');
+    expect(exitCode).toBe(2);
+  });
+
+  test('completes commands and flags in bash', async () => {
+    const { exitCode, stdout } = await cells('completion', 'bash');
+    expect(exitCode).toBe(0);
+    const { failed } = await execa('bash', ['-n'], { input: stdout, reject: false });
+    expect(failed).toBe(false);
+    const [names, flags] = await Promise.all([cells('complete', '--', 'ba'), cells('complete', '--', 'run', '--to')]);
+    expect(names.stdout).toMatch(/^batch\b/m);
+    expect(flags.stdout).toMatch(/^--token-budget\b/m);
+  });
+});

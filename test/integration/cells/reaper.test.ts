@@ -1,0 +1,191 @@
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Lease, newLease } from '../../../src/cell/lease.ts';
+import { createLeaseStore } from '../../../src/cell/leases.ts';
+import { cellPaths, hostPaths } from '../../../src/cell/paths.ts';
+import { cellMarker } from '../../../src/domain/names.ts';
+import { currentBootId, identityOf } from '../../../src/runtimes/processes.ts';
+import { cells } from '../../support/cells-command.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { leaseIn, leasesIn } from '../../support/host-state.ts';
+import { isRunning, processesMarked } from '../../support/processes.ts';
+import { scrape, valueOf } from '../../support/prometheus.ts';
+import { remainsOf } from '../../support/remains.ts';
+import { waitingFor } from '../../support/turns.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const forged = '00000000000f0f0f';
+const orphaned = 'aaaaaaaaaaaaaaaa';
+const young = 'bbbbbbbbbbbbbbbb';
+const damaged = 'cccccccccccccccc';
+
+/** A host whose worker was killed while one cell's workflow was terminated and another's went on. */
+describe('what cells left behind on a host', { timeout: 240_000 }, () => {
+  const stack = new AsyncDisposableStack();
+  let fleet: Fleet;
+  let terminated: Lease;
+  let alive: Lease;
+  let stranger: number;
+
+  beforeAll(async () => {
+    fleet = stack.use(await startFleet());
+    const handles = [
+      await fleet.start('slow', { agentId: 'terminated' }),
+      await fleet.start('slow', { agentId: 'alive' }),
+    ];
+    await waitUntil(() => waitingFor(fleet.model, 'slow', 2) === 2, 180_000);
+    await fleet.worker.end('SIGKILL');
+    await fleet.client.workflow.getHandle(handles[0]?.workflowId ?? '').terminate('no cleanup runs');
+    const leases = await leasesIn(fleet.stateDirectory);
+    [terminated, alive] = [leaseOf(leases, 'terminated'), leaseOf(leases, 'alive')];
+    stranger = await startStranger(stack);
+    await forge(fleet, stranger);
+    await leaveOrphans(fleet);
+  }, 300_000);
+  afterAll(() => stack.disposeAsync());
+
+  test('is listed by a dry run, which changes nothing', async () => {
+    const before = await inventory(fleet);
+    const { exitCode, stdout } = await cells(fleet.env, 'reap', '--dry-run', '--json');
+    expect(exitCode).toBe(0);
+    const lines: { resource: string; cellId: string; outcome: string; why: string }[] = stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+    const found = lines.map(({ resource, cellId, outcome }) => `${outcome} ${resource} ${cellId}`);
+    expect(found.toSorted((one, other) => one.localeCompare(other))).toEqual(
+      [
+        `found cell ${forged}`,
+        `found cell ${terminated.cellId}`,
+        `found lease ${damaged}`,
+        `found port ${orphaned}`,
+        `found worktree ${orphaned}`,
+      ].toSorted((one, other) => one.localeCompare(other)),
+    );
+    for (const { why } of lines) expect(why).toMatch(/has ended|no lease|cannot be read/);
+    expect(await inventory(fleet)).toEqual(before);
+  });
+
+  test('is released by the next worker before it takes up work', async () => {
+    await fleet.startWorker();
+    expect(await remainsOf(fleet, terminated.cellId, terminated.port ?? 0)).toEqual([]);
+    expect(await leaseIn(fleet.stateDirectory, forged)).toBeNull();
+    const host = hostPaths(fleet.stateDirectory);
+    expect(await readdir(host.worktrees)).toEqual(expect.not.arrayContaining([orphaned]));
+    expect(await readdir(host.ports)).toEqual(expect.not.arrayContaining(['65001']));
+    expect((await readdir(host.quarantine)).map((name) => name.split('.')[0])).toEqual([damaged]);
+  });
+
+  test('is not taken from a workflow that runs, nor before its time of grace is over', async () => {
+    const host = hostPaths(fleet.stateDirectory);
+    expect(await readdir(host.worktrees)).toEqual(expect.arrayContaining([young, alive.cellId]));
+    expect(await readFile(join(host.ports, '65002'), 'utf8')).toBe(young);
+    expect(await leaseIn(fleet.stateDirectory, alive.cellId)).toMatchObject({ server: alive.server });
+    expect(await isRunning(alive.server?.pid ?? 0)).toBe(true);
+  });
+
+  test("is never a stranger's process, whatever a lease says of it", async () => {
+    expect(await isRunning(stranger)).toBe(true);
+    expect(await processesMarked(cellMarker, forged)).toEqual([]);
+  });
+
+  test('is counted by kind', async () => {
+    const samples = await scrape(fleet.metricsUrl);
+    const counted = ['cell', 'worktree', 'port', 'lease', 'process'].map((resource) => [
+      resource,
+      valueOf(samples, 'cells_reaped_total', { resource }),
+    ]);
+    expect(Object.fromEntries(counted)).toEqual({ cell: 2, worktree: 1, port: 1, lease: 1, process: undefined });
+  });
+
+  test('is refused to a reaper beside a running worker, who does it by itself', async () => {
+    const { exitCode, stderr } = await cells(fleet.env, 'reap');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('another worker runs on');
+  });
+});
+
+function leaseOf(leases: readonly Lease[], agentId: string): Lease {
+  const lease = leases.find(({ owner }) => owner.agentId === agentId);
+  if (lease === undefined) throw new Error(`${agentId} has no lease`);
+  return lease;
+}
+
+async function startStranger(stack: AsyncDisposableStack): Promise<number> {
+  const child = execa('sleep', ['600'], { reject: false, stdin: 'ignore' });
+  stack.defer(async () => {
+    child.kill('SIGKILL');
+    await child;
+  });
+  return child.pid ?? 0;
+}
+
+/** A lease that names a process, and a workflow that never was. */
+async function forge({ stateDirectory }: Fleet, pid: number): Promise<void> {
+  const owner = {
+    workflowId: 'cell/no/body',
+    runId: 'b0dd1e5e-0000-4000-8000-000000000000',
+    agentId: 'body',
+    taskId: 'no',
+    respawn: 0,
+  };
+  const lease = newLease({
+    cellId: forged,
+    owner,
+    host: 'host',
+    runtime: 'process',
+    model: 'a/b',
+    agentType: 'worker',
+  });
+  const identity = identityOf(pid);
+  await createLeaseStore(stateDirectory).createOrKeep({
+    ...lease,
+    state: 'ready',
+    server: {
+      version: 1,
+      runtime: 'process',
+      cellId: forged,
+      pid,
+      startTime: identity?.startTime ?? '0',
+      bootId: currentBootId(),
+    },
+  });
+}
+
+/** Worktrees and ports without a lease, and a lease that cannot be read: old ones, and young ones that may be half made. */
+async function leaveOrphans({ stateDirectory }: Fleet): Promise<void> {
+  const host = hostPaths(stateDirectory);
+  for (const [cellId, port] of [
+    [orphaned, '65001'],
+    [young, '65002'],
+  ] as const) {
+    await mkdir(join(host.worktrees, cellId), { recursive: true });
+    await writeFile(join(host.worktrees, cellId, 'file'), 'x');
+    await writeFile(join(host.ports, port), cellId);
+  }
+  await mkdir(cellPaths(stateDirectory, damaged).directory, { recursive: true });
+  await writeFile(cellPaths(stateDirectory, damaged).lease, '{');
+  const old = new Date(Date.now() - 60 * 60_000);
+  for (const path of [
+    join(host.worktrees, orphaned),
+    join(host.ports, '65001'),
+    cellPaths(stateDirectory, damaged).directory,
+  ]) {
+    await utimes(path, old, old);
+  }
+}
+
+async function inventory({ stateDirectory }: Fleet): Promise<string[]> {
+  const host = hostPaths(stateDirectory);
+  const names = await Promise.all(
+    [host.cells, host.worktrees, host.ports, host.quarantine].map((path) => readdir(path).catch(() => [])),
+  );
+  const processes = await Promise.all(
+    (await leasesIn(stateDirectory)).map(({ cellId }) => processesMarked(cellMarker, cellId)),
+  );
+  return [...names.flat(), ...processes.flat().map(({ pid }) => `process ${pid}`)].toSorted((one, other) =>
+    one.localeCompare(other),
+  );
+}
