@@ -86,7 +86,7 @@ describe('a cell that cannot be made', () => {
 describe('a cell that is taken away again and again', () => {
   test('is lost in the end, with what it had used', limits, async () => {
     await using fleet = await startFleet();
-    const cell = await fleet.start('a-few-seconds', { agentId: 'unlucky' });
+    const cell = await fleet.start('slow', { agentId: 'unlucky' });
     const taking = new AbortController();
     const taken = takeWorktrees(fleet, taking.signal);
     const lost = await failureOf(fleet.client, cell);
@@ -100,13 +100,14 @@ describe('a cell that is taken away again and again', () => {
   });
 });
 
-/** Removes the worktree of every cell as soon as its agent has said something. Answers the cells. */
+/** Removes the worktree of every cell while its agent waits for its model. Answers the cells. */
 async function takeWorktrees(fleet: Fleet, signal: AbortSignal): Promise<Set<string>> {
   const taken = new Set<string>();
   while (!signal.aborted) {
-    const answers = fleet.model.ledger().filter(({ turn, outcome }) => turn === 1 && outcome === 'finished').length;
+    // The second turn of the script takes a minute: each cell is at work when it is taken away.
+    const atWork = fleet.model.ledger().filter(({ turn }) => turn === 2).length;
     for (const cellId of await readdir(join(fleet.stateDirectory, 'worktrees')).catch(() => [])) {
-      if (taken.has(cellId) || answers <= taken.size) continue;
+      if (taken.has(cellId) || atWork <= taken.size) continue;
       taken.add(cellId);
       await rm(join(fleet.stateDirectory, 'worktrees', cellId), { recursive: true, force: true, maxRetries: 5 });
     }
