@@ -27,7 +27,7 @@ export interface CellUnderTest extends AsyncDisposable {
   waitForProcesses(count: number): Promise<number[]>;
 }
 
-export const graceMs = 300;
+const graceMs = 300;
 export const outputLimitBytes = 1024 * 1024;
 
 /** A script of `test/fixtures/processes`. */

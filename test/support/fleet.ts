@@ -45,7 +45,7 @@ export interface Fleet extends AsyncDisposable {
   start(script: string, request?: Partial<CellRequest>): Promise<CellHandle>;
 }
 
-export interface WorkerProcess {
+interface WorkerProcess {
   pid: number;
   metricsUrl: string;
   /** Everything that it has written so far. */

@@ -33,6 +33,6 @@ describe('the exit code of a cell', () => {
 
 test('docs/cli.md explains every exit code, and no other', async () => {
   const text = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
-  const documented = [...text.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+  const documented = [...text.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
   expect(documented).toEqual(Object.values(exitCodes));
 });
