@@ -10,7 +10,7 @@ import { serverIn } from '../../support/host-state.ts';
 import { places, turnsOf, waitingFor } from '../../support/turns.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
-const scripts = fileURLToPath(new URL('../../fixtures/scripts/unhurried.yaml', import.meta.url));
+const scripts = fileURLToPath(new URL('../../fixtures/scripts/losses.yaml', import.meta.url));
 const limits = { timeout: 300_000 };
 
 describe('a cell that loses', () => {
@@ -22,13 +22,13 @@ describe('a cell that loses', () => {
     'its server gets a new one on the same worktree, and its agent goes on in the same session',
     limits,
     async () => {
-      const cell = await atWork(fleet, 'by-one');
+      const cell = await atWork(fleet, 'loses-server');
       const cellId = await cellIdOf(fleet, cell);
       process.kill(await serverIn(fleet.stateDirectory, cellId), 'SIGKILL');
       const result = await cell.result();
       expect(result).toMatchObject({ status: 'committed', cellId, respawns: 0 });
       expect(await lifecyclesOf(fleet, cell)).toEqual(expect.arrayContaining(['error', 'recovering', 'ready']));
-      const turns = turnsOf(fleet.model, 'by-one');
+      const turns = turnsOf(fleet.model, 'loses-server');
       expect(new Set(turns.map(({ session }) => session)).size).toBe(1);
       // Only the step that the server died in is asked for again.
       expect(new Set(places(turns))).toEqual(new Set(['1.1', '1.2', '1.3']));
@@ -38,7 +38,7 @@ describe('a cell that loses', () => {
   );
 
   test('its supervisor, and with it every process, recovers in the same way', limits, async () => {
-    const cell = await atWork(fleet, 'by-another');
+    const cell = await atWork(fleet, 'loses-supervisor');
     const cellId = await cellIdOf(fleet, cell);
     process.kill(await supervisorOf(fleet), 'SIGKILL');
     expect(await cell.result()).toMatchObject({ status: 'committed', cellId, respawns: 0 });
@@ -46,15 +46,15 @@ describe('a cell that loses', () => {
   });
 
   test('its worktree is made anew from its base, and what was used goes on counting', limits, async () => {
-    const cell = await atWork(fleet, 'by-a-third');
+    const cell = await atWork(fleet, 'loses-worktree');
     const cellId = await cellIdOf(fleet, cell);
     await rm(join(fleet.stateDirectory, 'worktrees', cellId), { recursive: true, force: true, maxRetries: 5 });
     const result = await cell.result();
     expect(result).toMatchObject({ status: 'committed', respawns: 1 });
     expect(result.cellId).not.toBe(cellId);
-    const once = fleet.model.ledger().filter(({ script, turn }) => script === 'by-a-third' && turn === 1);
+    const once = fleet.model.ledger().filter(({ script, turn }) => script === 'loses-worktree' && turn === 1);
     expect(once).toHaveLength(2);
-    const used = fleet.model.ledger().filter(({ script }) => script === 'by-a-third');
+    const used = fleet.model.ledger().filter(({ script }) => script === 'loses-worktree');
     expect(result.tokens.total).toBe(used.reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0));
     await nothingLeft(fleet);
   });

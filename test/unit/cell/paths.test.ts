@@ -6,7 +6,7 @@ const cellId = cellIdOf({ workflowId: 'cell/task/agent', runId: 'run', respawn: 
 
 describe('the paths of a cell', () => {
   test('all lie in the state directory and name the cell', () => {
-    const { testOutput, snapshot: _snapshot, ...paths } = cellPaths('/state', cellId);
+    const { testOutput, snapshot, ...paths } = cellPaths('/state', cellId);
     for (const path of [...Object.values(paths), testOutput(0), snapshot(0)]) {
       expect(path).toMatch(new RegExp(`^/state/(cells|worktrees|artifacts)/${cellId}(/[\\w.-]+)?$`));
     }
@@ -16,8 +16,8 @@ describe('the paths of a cell', () => {
   });
 
   test('are all different', () => {
-    const { testOutput, snapshot: _snapshot, ...paths } = cellPaths('/state', cellId);
-    const all = [...Object.values(paths), testOutput(0), testOutput(1)];
+    const { testOutput, snapshot, ...paths } = cellPaths('/state', cellId);
+    const all = [...Object.values(paths), testOutput(0), testOutput(1), snapshot(0), snapshot(1)];
     expect(new Set(all).size).toBe(all.length);
   });
 
