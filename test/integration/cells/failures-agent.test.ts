@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import type { CellRequest } from '../../../src/client.ts';
@@ -6,6 +7,9 @@ import { failures, type FailureType } from '../../../src/domain/failures.ts';
 import { anyReport, type Failure, failureOf, nothingLeft } from '../../support/endings.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+/** Its agents take longer over things than the default ones. */
+const messages = fileURLToPath(new URL('../../fixtures/scripts/messages.yaml', import.meta.url));
 
 describe('an agent that reaches no verdict', () => {
   test('fails its cell with what a person needs to know, and its work is kept', { timeout: 240_000 }, async () => {
@@ -73,11 +77,12 @@ describe('an agent that reaches no verdict', () => {
   );
 
   test('is ended at its timeout, and its work is kept', { timeout: 240_000 }, async () => {
-    await using fleet = await startFleet();
+    await using fleet = await startFleet({ scripts: messages });
+    const timeout = '80s';
     const [slow, command, tests] = await provoke(fleet, [
-      ['slow', { timeout: '60s' }],
-      ['long-command', { timeout: '60s' }],
-      ['edit-file', { timeout: '60s', testCommand: 'sleep 90' }],
+      ['waits', { timeout }],
+      ['long-command', { timeout }],
+      ['edit-file', { timeout, testCommand: 'sleep 100' }],
     ]);
     expectFailure(slow, 'CellTimedOut', /reached its timeout during execute/);
     expect(await showReverted(fleet, slow, 'answer.txt')).toBe('right');
@@ -87,7 +92,7 @@ describe('an agent that reaches no verdict', () => {
     expect(await showReverted(fleet, tests, 'answer.txt')).toBe('right');
     for (const failure of [slow, command, tests]) {
       const { spawnMs = 0, executionMs = 0, testMs = 0 } = failure?.report.metrics ?? {};
-      expect(spawnMs + executionMs + testMs).toBeGreaterThanOrEqual(60_000 - 100);
+      expect(spawnMs + executionMs + testMs).toBeGreaterThanOrEqual(80_000 - 100);
     }
     await nothingLeft(fleet);
   });
