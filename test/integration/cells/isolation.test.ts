@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lease } from '../../../src/cell/lease.ts';
 import { cellPaths } from '../../../src/cell/paths.ts';
@@ -13,10 +12,8 @@ import { leasesIn } from '../../support/host-state.ts';
 import { listeners } from '../../support/listeners.ts';
 import { processesMarked } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
-import { waitUntil } from '../../support/wait-until.ts';
-import { waitingFor } from '../../support/turns.ts';
+import { letGoOn, unhurriedScripts, untilAgentsWait } from '../../support/unhurried.ts';
 
-const scripts = fileURLToPath(new URL('../../fixtures/scripts/unhurried.yaml', import.meta.url));
 const names = ['by-one', 'by-another', 'by-a-third'] as const;
 
 interface Cell {
@@ -34,14 +31,13 @@ describe('cells that are at work at the same time', () => {
   let cells: Cell[];
 
   beforeAll(async () => {
-    fleet = await startFleet({ scripts });
+    fleet = await startFleet({ scripts: unhurriedScripts });
     handles = await Promise.all(
       names.map((name) => fleet.start(name, { env: { CELL_NAME: name }, testCommand: 'cat shared.txt' })),
     );
-    await waitUntil(() => names.every((name) => waitingFor(fleet.model, name, 2) === 1), 180_000);
-    const leases = await leasesIn(fleet.stateDirectory);
+    const leases = await untilAgentsWait(fleet.stateDirectory, names.length);
     cells = await Promise.all(leases.map((lease) => cellOf(fleet, lease)));
-  }, 240_000);
+  }, 360_000);
   afterAll(() => fleet[Symbol.asyncDispose]());
 
   test('each have a worktree, a home, a port, a session, a password and processes of their own', async () => {
@@ -54,7 +50,7 @@ describe('cells that are at work at the same time', () => {
       expect(
         processes.map(({ command }) => command),
         name,
-      ).toContain('sleep 120');
+      ).toContain('sleep 600');
     }
   });
 
@@ -111,6 +107,7 @@ describe('cells that are at work at the same time', () => {
     expect(await outcomeOf(first)).toMatchObject({ kind: 'failure', failure: { type: 'Cancelled' } });
     const gone = cells.find(({ name }) => name === names[0]);
     expect(await remainsOf(fleet, gone?.lease.cellId ?? '', gone?.port)).toEqual([]);
+    for (const { lease } of cells.filter((cell) => cell !== gone)) await letGoOn(fleet.stateDirectory, lease.cellId);
     for (const [index, other] of others.entries()) {
       const name = names[index + 1];
       const result = await other.result();

@@ -1,28 +1,33 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CellHandle, cellState } from '../../../src/client.ts';
 import { execMarker } from '../../../src/domain/names.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { leasesIn, serverIn } from '../../support/host-state.ts';
 import { isRunning, processesMarked } from '../../support/processes.ts';
-import { places, turnsOf, waitingFor } from '../../support/turns.ts';
+import { places, turnsOf } from '../../support/turns.ts';
+import { letGoOn, unhurriedScripts, untilAgentsWait, untilAgentWaits } from '../../support/unhurried.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-
-const scripts = fileURLToPath(new URL('../../fixtures/scripts/unhurried.yaml', import.meta.url));
 
 describe('a worker that ends while an agent is at work', () => {
   let fleet: Fleet;
-  beforeAll(async () => void (fleet = await startFleet({ scripts })));
+  beforeAll(async () => void (fleet = await startFleet({ scripts: unhurriedScripts })));
   afterAll(() => fleet[Symbol.asyncDispose]());
 
   test('politely leaves it at work, and the next worker takes it up', { timeout: 240_000 }, async () => {
     const cell = await fleet.start('by-one', { env: { CELL_NAME: 'one' }, testCommand: 'cat shared.txt' });
-    await waitUntil(() => waitingFor(fleet.model, 'by-one', 2) === 1, 120_000);
-    const [lease] = await leasesIn(fleet.stateDirectory);
-    const server = await serverIn(fleet.stateDirectory, lease?.cellId ?? '');
+    const [lease] = await untilAgentsWait(fleet.stateDirectory, 1);
+    const cellId = lease?.cellId ?? '';
+    const server = await serverIn(fleet.stateDirectory, cellId);
     expect(await fleet.worker.end('SIGTERM')).toBe(0);
     expect(await isRunning(server)).toBe(true);
+    // It goes on, and comes to its end, while no worker looks.
+    await letGoOn(fleet.stateDirectory, cellId);
+    await waitUntil(
+      () => turnsOf(fleet.model, 'by-one').filter(({ outcome }) => outcome === 'finished').length === 3,
+      60_000,
+    );
     await fleet.startWorker();
-    expect(await cell.result()).toMatchObject({ status: 'committed', cellId: lease?.cellId, respawns: 0 });
+    expect(await cell.result()).toMatchObject({ status: 'committed', cellId, respawns: 0 });
     expectAskedOnce(fleet, 'by-one');
   });
 
@@ -30,20 +35,23 @@ describe('a worker that ends while an agent is at work', () => {
     const executing = await fleet.start('by-another', { env: { CELL_NAME: 'x' }, testCommand: 'cat shared.txt' });
     // The first run of these tests never ends, and leaves a file that the second must not take for the agent's work.
     const endless = 'test -e "$HOME/again" && exit 0; touch "$HOME/again" made.txt; sleep 600';
-    const testing = await fleet.start('by-a-third', { env: { CELL_NAME: 'y' }, testCommand: endless });
-    const inTests = () => processesMarked(execMarker);
-    await waitUntil(async () => (await inTests()).some(({ command }) => command === 'sleep 600'), 180_000);
-    const before = await inTests();
-    const [cell] = await leasesIn(fleet.stateDirectory);
-    const server = await serverIn(fleet.stateDirectory, cell?.cellId ?? '');
+    const testing = await fleet.start('by-a-third', { env: { CELL_NAME: 'y', GO: '1' }, testCommand: endless });
+    await waitUntil(async () => (await cellIdOf(fleet, testing)) !== null, 120_000);
+    const inTests = `${await cellIdOf(fleet, testing)}-test-0`;
+    const commands = async () => (await processesMarked(execMarker, inTests)).map(({ command }) => command);
+    await waitUntil(async () => (await commands()).includes('sleep 600'), 180_000);
+    const cellId = (await cellIdOf(fleet, executing)) ?? '';
+    await untilAgentWaits(fleet.stateDirectory, cellId);
+    const server = await serverIn(fleet.stateDirectory, cellId);
     expect(await fleet.worker.end('SIGKILL')).toBeNull();
     expect(await isRunning(server)).toBe(true);
     await fleet.startWorker();
+    await letGoOn(fleet.stateDirectory, cellId);
     expect(await executing.result()).toMatchObject({ status: 'committed', respawns: 0 });
     const tested = await testing.result();
     expect(tested).toMatchObject({ status: 'committed', respawns: 0, tests: { rounds: 1 } });
     expect(tested.filesModified.map(({ path }) => path)).toEqual(['seen.txt', 'shared.txt']);
-    for (const { pid } of before) expect(await isRunning(pid)).toBe(false);
+    expect(await commands()).toEqual([]);
     expectAskedOnce(fleet, 'by-another');
     expectAskedOnce(fleet, 'by-a-third');
   });
@@ -52,6 +60,9 @@ describe('a worker that ends while an agent is at work', () => {
     expect(await leasesIn(fleet.stateDirectory)).toEqual([]);
   });
 });
+
+const cellIdOf = async (fleet: Fleet, { workflowId }: CellHandle): Promise<string | null> =>
+  (await cellState(fleet.client, workflowId)).cell.cellId;
 
 /** Each turn of the one session reached the model once. */
 function expectAskedOnce(fleet: Fleet, script: string): void {

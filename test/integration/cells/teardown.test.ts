@@ -42,7 +42,7 @@ describe('what an agent and its tests started', () => {
     expect(Date.now() - before).toBeLessThan(60_000);
     expect(report).toMatchObject({ outcome: 'failed', exitCode: null });
     expect(report.outputTail).toContain('[ended after its timeout of 4 seconds]');
-    expect(await processesMarked(execMarker)).toEqual([]);
+    expect(await processesMarked(execMarker, `${cellId}-test-0`)).toEqual([]);
   });
 
   test('tells at most 8 KiB of its output, also when that is no text, and keeps at most 64 MiB', async () => {
