@@ -100,14 +100,18 @@ const glob = v.pipe(
 );
 
 const credential = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH/i;
+/** What the cell sets itself, what changes how programs are loaded, and what would lead the keyed traffic of a server elsewhere. */
 const reserved =
-  /^(PATH|HOME|TMPDIR|SHELL|BASH_ENV|ENV|IFS|NODE_OPTIONS|(LD|DYLD|GIT|XDG|OPENCODE|BUN|TEMPORAL|CELLS|AGENT_CELLS)_.*)$/;
+  /^(PATH|HOME|TMPDIR|SHELL|BASH_ENV|ENV|IFS|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|NODE_TLS_REJECT_UNAUTHORIZED|(LD|DYLD|GIT|XDG|OPENCODE|BUN|TEMPORAL|CELLS|AGENT_CELLS|SSL_CERT)_.*|.*_(PROXY|BASE_URL))$/i;
 
 const environmentName = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not a name of an environment variable'),
   v.check((value) => !credential.test(value), 'looks like a credential: credentials are not passed through requests'),
-  v.check((value) => !reserved.test(value), 'is set by the cell itself or changes how programs are loaded'),
+  v.check(
+    (value) => !reserved.test(value),
+    'is set by the cell itself, or changes how programs are loaded or where they connect',
+  ),
 );
 
 const labelName = v.pipe(
