@@ -51,7 +51,8 @@ export async function sendPrompt(
 
 /**
  * The server recognises a message id that is the newest of its session. One that others follow it would run again,
- * so a prompt goes out a second time only where the first was cut off: there is no answer, or one that is an error.
+ * so a prompt goes out a second time only where the first was cut off: there is no answer, or one that is an error, or
+ * one that asks for tools and was followed by nothing.
  */
 async function isTaken(
   client: OpencodeClient,
@@ -62,7 +63,7 @@ async function isTaken(
   const messages = await readMessages(client, sessionId, signal);
   if (!messages.some(({ info }) => info.id === messageId)) return false;
   const answer = answerTo(messageId, messages);
-  return busy || (answer !== null && answer.error === undefined);
+  return busy || (answer !== null && answer.error === undefined && answer.finish !== 'tool-calls');
 }
 
 /** The messages of a session, oldest first; the newest `limit` of them, or all. */
@@ -81,19 +82,15 @@ export async function readMessages(
 }
 
 /**
- * Takes back a first step that an idle session never ended, since its server died in the middle of it: the model is asked
- * for that step once more. A later step stays, with its tool calls marked as interrupted, for the model to judge: without
- * it OpenCode would take the prompt for answered.
+ * Takes back a step that an idle session never ended, since its server died in the middle of it: its tool calls would count
+ * as running for ever. The model is asked for that step once more.
  */
 export async function dropInterruptedStep(
   client: OpencodeClient,
   sessionId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const messages = await readMessages(client, sessionId, signal);
-  const last = messages.at(-1)?.info;
-  const answers = messages.filter(({ info }) => info.role === 'assistant' && info.time.completed !== undefined);
-  if (answers.length > 0) return;
+  const last = (await readMessages(client, sessionId, signal)).at(-1)?.info;
   if (last === undefined || last.role !== 'assistant' || last.time.completed !== undefined || last.error) return;
   if (await isBusy(client, sessionId, signal)) return;
   await client.session.deleteMessage({ sessionID: sessionId, messageID: last.id }, within(signal));
