@@ -13,8 +13,7 @@ import { leaseIn, leasesIn } from '../../support/host-state.ts';
 import { isRunning, processesMarked } from '../../support/processes.ts';
 import { scrape, valueOf } from '../../support/prometheus.ts';
 import { remainsOf } from '../../support/remains.ts';
-import { waitingFor } from '../../support/turns.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { unhurriedScripts, untilAgentsWait } from '../../support/unhurried.ts';
 
 const forged = '00000000000f0f0f';
 const orphaned = 'aaaaaaaaaaaaaaaa';
@@ -30,20 +29,19 @@ describe('what cells left behind on a host', { timeout: 240_000 }, () => {
   let stranger: number;
 
   beforeAll(async () => {
-    fleet = stack.use(await startFleet());
+    fleet = stack.use(await startFleet({ scripts: unhurriedScripts }));
     const handles = [
-      await fleet.start('slow', { agentId: 'terminated' }),
-      await fleet.start('slow', { agentId: 'alive' }),
+      await fleet.start('by-one', { agentId: 'terminated' }),
+      await fleet.start('by-another', { agentId: 'alive' }),
     ];
-    await waitUntil(() => waitingFor(fleet.model, 'slow', 2) === 2, 180_000);
+    const leases = await untilAgentsWait(fleet.stateDirectory, 2);
     await fleet.worker.end('SIGKILL');
     await fleet.client.workflow.getHandle(handles[0]?.workflowId ?? '').terminate('no cleanup runs');
-    const leases = await leasesIn(fleet.stateDirectory);
     [terminated, alive] = [leaseOf(leases, 'terminated'), leaseOf(leases, 'alive')];
     stranger = await startStranger(stack);
     await forge(fleet, stranger);
     await leaveOrphans(fleet);
-  }, 300_000);
+  }, 360_000);
   afterAll(() => stack.disposeAsync());
 
   test('is listed by a dry run, which changes nothing', async () => {
