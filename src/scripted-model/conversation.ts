@@ -39,7 +39,7 @@ export function readConversation(request: ChatRequest, sessionId: string | null)
     kind,
     marker: markerOf(kind === 'turn' ? beginningOf(messages) : messages),
     round: messages.filter(isUser).length,
-    turn: messages.slice(lastOfUser + 1).filter(isAssistant).length + 1,
+    turn: answersIn(messages.slice(lastOfUser + 1)) + 1,
     session: sessionId ?? hash([worktree, messages.find(isUser)?.text]),
     fingerprint: hash(request.messages.map(({ role, text }) => [role, text])),
     prompt: messages[lastOfUser]?.text ?? '',
@@ -50,6 +50,15 @@ export function readConversation(request: ChatRequest, sessionId: string | null)
 const isSystem = ({ role }: ChatMessage): boolean => role === 'system' || role === 'developer';
 const isUser = ({ role }: ChatMessage): boolean => role === 'user';
 const isAssistant = ({ role }: ChatMessage): boolean => role === 'assistant';
+
+/**
+ * How often the model has answered. Two messages of the model in a row are one answer: the first is what came of it before
+ * the connection broke, which OpenCode may keep.
+ */
+function answersIn(messages: readonly ChatMessage[]): number {
+  const before = (index: number) => messages[index - 1];
+  return messages.filter((message, index) => isAssistant(message) && before(index)?.role !== 'assistant').length;
+}
 
 /** OpenCode's side calls have a system prompt of their own and no tools. */
 function kindOf(request: ChatRequest, system: string): CallKind {

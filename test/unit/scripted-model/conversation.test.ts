@@ -31,6 +31,11 @@ describe('the place of a request in its conversation', () => {
     });
   });
 
+  test('takes what is left of a broken answer, and the answer that was given in its stead, for one', () => {
+    const messages: Message[] = [system, first, ['assistant', 'I will'], ['assistant', 'I will fix it'], ['tool', 'x']];
+    expect(read(messages)).toMatchObject({ round: 1, turn: 2 });
+  });
+
   test('moves on by a round with each prompt, and keeps the script that the first one chose', () => {
     const messages: Message[] = [system, first, ['assistant', 'done'], ['user', 'It failed. [script: other]']];
     expect(read(messages)).toMatchObject({
