@@ -101,8 +101,10 @@ async function read(
   if (busy) return null;
   const answer = answerTo(watch.messageId, messages);
   if (answer?.finish === 'tool-calls' && !view.restsFor(restLimit)) return null;
-  if (answer) return view.progress().tokens.total > watch.budget() ? { kind: 'budget-spent' } : judgeMessage(answer);
-  return view.failure();
+  if (answer === null) return view.failure();
+  const left = watch.budget() - view.progress().tokens.total;
+  // An answer that was cut off with nothing left was cut off by us.
+  return left < 0 || (left === 0 && answer.error) ? { kind: 'budget-spent' } : judgeMessage(answer);
 }
 
 function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) {
@@ -116,11 +118,18 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
   let failed: TurnEnd | null = null;
   let mustRead = false;
   let taken = false;
+  let stopping = false;
   let restingSince: number | null = null;
   let wake = (): void => undefined;
 
   const readSoon = () => {
     mustRead = true;
+    wake();
+  };
+  /** At once, and not at the next look: an agent that calls its model without a pause would have asked again by then. */
+  const stopSpending = () => {
+    if (!stopping) void abortSession(client, watch.sessionId, signal).catch(() => undefined);
+    stopping = true;
     wake();
   };
   return {
@@ -144,7 +153,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       if (event.type === 'question.asked') void refuseQuestion(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'session.error' && event.properties.error) failed = judgeError(event.properties.error);
       if (event.type === 'session.idle' || event.type === 'session.error') readSoon();
-      if (event.type === 'message.updated' && usage.tokens().total >= watch.budget()) wake();
+      if (event.type === 'message.updated' && usage.tokens().total >= watch.budget()) stopSpending();
     },
     read(messages: readonly SessionMessage[]) {
       mustRead = false;
