@@ -1,6 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-const serverTests = { globalSetup: 'test/support/global-setup.ts', testTimeout: 120_000, hookTimeout: 120_000 };
+const serverTests = {
+  globalSetup: 'test/support/global-setup.ts',
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  // Real servers on a machine that may stall for seconds: in CI a failed test has one more try, which the report shows.
+  retry: process.env['CI'] ? 1 : 0,
+};
 
 /** `vitest run --project unit` needs nothing but Node; the other projects share one Temporal dev server for the run. */
 export default defineConfig({
