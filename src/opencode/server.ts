@@ -29,9 +29,23 @@ function clientOf({ port, password }: ServerAddress, place: { directory?: string
   });
 }
 
-/** A signal for one request: the caller's, and a limit on the answer. */
-export function within(signal: AbortSignal, milliseconds: number = answerLimit): { signal: AbortSignal } {
-  return { signal: AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]) };
+/** What ends one request of a client. */
+export interface RequestEnd {
+  signal: AbortSignal;
+  fetch: typeof fetch;
+}
+
+/** Ends one request: with the caller, and at a limit on the answer in milliseconds. */
+export function within(signal: AbortSignal, milliseconds: number = answerLimit): RequestEnd {
+  return endingWith(AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]));
+}
+
+/**
+ * Ends one request with its signal, whatever happens. The SDK makes requests and copies of them, which hold on to the signal
+ * weakly: after the next garbage collection neither a limit nor a caller would end them. So it is given to fetch itself.
+ */
+export function endingWith(signal: AbortSignal): RequestEnd {
+  return { signal, fetch: (input, init) => fetch(input, { ...init, signal }) };
 }
 
 /**
@@ -55,9 +69,11 @@ export async function proveServer(address: ServerAddress, signal: AbortSignal): 
 }
 
 async function refusesStrangers(port: number, signal: AbortSignal): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${port}/global/health`, within(signal)).catch((error: unknown) => {
-    throw new ServerUnhealthy(`nothing answers on port ${port}`, { cause: error });
-  });
+  const answer = await fetch(`http://127.0.0.1:${port}/global/health`, { signal: within(signal).signal }).catch(
+    (error: unknown) => {
+      throw new ServerUnhealthy(`nothing answers on port ${port}`, { cause: error });
+    },
+  );
   await answer.body?.cancel();
   if (answer.status !== 401)
     throw new ServerUnhealthy(`the server on port ${port} answers without a password (${answer.status})`);
