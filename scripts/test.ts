@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import Table from 'cli-table3';
 import { execa } from 'execa';
 import colors from 'picocolors';
@@ -19,7 +19,12 @@ interface Counts {
   skipped: number;
 }
 
-interface Summary extends Counts {
+interface Outcome extends Counts {
+  /** What failed, each with what it said: for whoever sees only the end of the output. */
+  failures: string[];
+}
+
+interface Summary extends Outcome {
   name: string;
   durationMs: number;
 }
@@ -44,7 +49,19 @@ const report = v.object({
   numFailedTests: v.number(),
   numPendingTests: v.number(),
   numTodoTests: v.number(),
+  testResults: v.array(
+    v.object({
+      name: v.string(),
+      message: v.string(),
+      assertionResults: v.array(
+        v.object({ fullName: v.string(), status: v.string(), failureMessages: v.nullish(v.array(v.string()), []) }),
+      ),
+    }),
+  ),
 });
+
+/** Of what a failed test said, this many characters are shown. */
+const shownOfFailure = 2_000;
 
 process.exitCode = await main(process.argv.slice(2), stopOnSignals());
 
@@ -62,8 +79,8 @@ async function main(named: readonly string[], signal: AbortSignal): Promise<numb
     if (signal.aborted) break;
     console.log(`\n${colors.bold(`▶ ${name}`)}`);
     const started = performance.now();
-    const counts = await run(name, signal);
-    summaries.push({ name, ...counts, durationMs: performance.now() - started });
+    const outcome = await run(name, signal);
+    summaries.push({ name, ...outcome, durationMs: performance.now() - started });
   }
   const failed = print(summaries) > 0;
   return failed || signal.aborted ? 1 : 0;
@@ -80,7 +97,7 @@ async function hasTemporal(signal: AbortSignal): Promise<boolean> {
   }
 }
 
-async function run(name: string, signal: AbortSignal): Promise<Counts> {
+async function run(name: string, signal: AbortSignal): Promise<Outcome> {
   const check = checks[name];
   return check === undefined ? await runSuite(name, signal) : await runCheck(check, signal);
 }
@@ -88,20 +105,27 @@ async function run(name: string, signal: AbortSignal): Promise<Counts> {
 async function runCheck(
   [tool, ...toolArguments]: readonly [string, ...string[]],
   signal: AbortSignal,
-): Promise<Counts> {
+): Promise<Outcome> {
   const failed = await fails(tool, toolArguments, signal);
-  return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
+  return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0, failures: [] };
 }
 
-async function runSuite(name: string, signal: AbortSignal): Promise<Counts> {
+async function runSuite(name: string, signal: AbortSignal): Promise<Outcome> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-cells-report-'));
   try {
     const file = join(directory, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     const failed = await fails('vitest', ['run', '--project', name, ...reporters], signal);
-    const counts = await countsOf(file);
-    // A suite may fail without a failed test: an error outside of one, or something left on the machine.
-    return failed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+    const outcome = await outcomeOf(file);
+    if (!failed || outcome.failed > 0) return outcome;
+    return {
+      ...outcome,
+      failed: 1,
+      failures: [
+        ...outcome.failures,
+        `${name}: no test failed, but an error outside of one, or something was left on the machine`,
+      ],
+    };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -118,11 +142,23 @@ async function fails(tool: string, toolArguments: readonly string[], signal: Abo
   return (await subprocess).failed;
 }
 
-async function countsOf(file: string): Promise<Counts> {
+async function outcomeOf(file: string): Promise<Outcome> {
   const text = await readFile(file, 'utf8').catch(() => null);
-  if (text === null) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = v.parse(report, JSON.parse(text));
-  return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  if (text === null)
+    return { passed: 0, failed: 1, skipped: 0, failures: ['the suite ended before it made its report'] };
+  const read = v.parse(report, JSON.parse(text));
+  return {
+    passed: read.numPassedTests,
+    failed: read.numFailedTests,
+    skipped: read.numPendingTests + read.numTodoTests,
+    failures: read.testResults.flatMap(({ name, message, assertionResults }) => {
+      const failed = assertionResults.filter(({ status }) => status === 'failed');
+      const said = failed.map(({ fullName, failureMessages }) => `${fullName}\n${failureMessages.join('\n')}`);
+      return [...said, ...(message === '' ? [] : [message])].map((line) =>
+        `${relative(process.cwd(), name)} › ${line}`.slice(0, shownOfFailure),
+      );
+    }),
+  };
 }
 
 /** @returns how many failed. */
@@ -133,6 +169,7 @@ function print(summaries: readonly Summary[]): number {
     table.push([mark, passed, failed, skipped, prettyMilliseconds(durationMs, { secondsDecimalDigits: 0 })]);
   }
   const sum = (key: keyof Counts) => summaries.reduce((total, summary) => total + summary[key], 0);
+  for (const failure of summaries.flatMap(({ failures }) => failures)) console.log(`\n${colors.red('✗')} ${failure}`);
   console.log(`\n${table.toString()}`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
   return sum('failed');
