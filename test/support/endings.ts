@@ -1,13 +1,10 @@
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import waitFor from 'p-wait-for';
 import { expect } from 'vitest';
-import { ownerMarker } from '../../src/domain/names.ts';
 import type { CellReport } from '../../src/domain/outcome.ts';
 import type { Fleet } from './fleet.ts';
-import { processesMarked } from './processes.ts';
+import { remainsOfHost } from './remains.ts';
 
 /** What a caller in any language finds in a workflow that failed. */
 export interface Failure {
@@ -68,28 +65,11 @@ export const anyReport = {
 
 /** Waits until a host holds nothing of any cell: no lease, process, port, worktree, and no entry of one in the repository. */
 export async function nothingLeft(fleet: Fleet, repository: string = fleet.repository.path): Promise<void> {
-  let left = await remains(fleet, repository);
+  let left = await remainsOfHost(fleet.stateDirectory, repository);
   const looked = async () => {
-    left = await remains(fleet, repository);
+    left = await remainsOfHost(fleet.stateDirectory, repository);
     return left.length === 0;
   };
   await waitFor(looked, { interval: 200, timeout: 15_000 }).catch(() => undefined);
   expect(left).toEqual([]);
-}
-
-async function remains({ stateDirectory }: Fleet, repository: string): Promise<string[]> {
-  const owner = await readFile(join(stateDirectory, 'id'), 'utf8');
-  const found = await Promise.all([
-    ...['cells', 'ports', 'worktrees'].map((kind) => namesIn(join(stateDirectory, kind))),
-    namesIn(join(repository, '.git', 'worktrees')),
-    processesMarked(ownerMarker, owner).then((processes) =>
-      processes.map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`),
-    ),
-  ]);
-  const kinds = ['lease', 'port', 'worktree', 'entry of a worktree', 'process'];
-  return found.flatMap((names, index) => names.map((name) => `${kinds[index]} ${name}`));
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  return await readdir(directory).catch(() => []);
 }

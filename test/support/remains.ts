@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { cellPaths, hostPaths } from '../../src/cell/paths.ts';
 import { listPorts } from '../../src/cell/ports.ts';
-import { cellMarker } from '../../src/domain/names.ts';
+import { cellMarker, ownerMarker } from '../../src/domain/names.ts';
 import { listeners } from './listeners.ts';
 import { processesMarked } from './processes.ts';
 
@@ -37,6 +37,20 @@ export async function remainsOf(
     ...(await pathsNamed(join(repository.path, '.git', 'worktrees', cellId))),
     ...(await namesIn(host.trash)).filter((name) => name.startsWith(cellId)).map((name) => `trash ${name}`),
   ];
+}
+
+/** Everything that a host still holds of any cell, each as a line: leases, ports, worktrees and their entries in the repository, processes. */
+export async function remainsOfHost(stateDirectory: string, repository: string): Promise<string[]> {
+  const owner = await readFile(join(stateDirectory, 'id'), 'utf8');
+  const found = await Promise.all([
+    ...['cells', 'ports', 'worktrees'].map((kind) => namesIn(join(stateDirectory, kind))),
+    namesIn(join(repository, '.git', 'worktrees')),
+    processesMarked(ownerMarker, owner).then((processes) =>
+      processes.map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`),
+    ),
+  ]);
+  const kinds = ['lease', 'port', 'worktree', 'entry of a worktree', 'process'];
+  return found.flatMap((names, index) => names.map((name) => `${kinds[index]} ${name}`));
 }
 
 async function pathsNamed(path: string): Promise<string[]> {
