@@ -180,10 +180,8 @@ async function inventory({ stateDirectory }: Fleet): Promise<string[]> {
   const names = await Promise.all(
     [host.cells, host.worktrees, host.ports, host.quarantine].map((path) => readdir(path).catch(() => [])),
   );
-  const processes = await Promise.all(
-    (await leasesIn(stateDirectory)).map(({ cellId }) => processesMarked(cellMarker, cellId)),
-  );
-  return [...names.flat(), ...processes.flat().map(({ pid }) => `process ${pid}`)].toSorted((one, other) =>
-    one.localeCompare(other),
-  );
+  // The servers alone: what the agents' shells run changes by the moment.
+  const servers = (await leasesIn(stateDirectory)).flatMap(({ server }) => (server === null ? [] : [server.pid]));
+  const living = await Promise.all(servers.map(async (pid) => `server ${pid} ${await isRunning(pid)}`));
+  return [...names.flat(), ...living].toSorted((one, other) => one.localeCompare(other));
 }
