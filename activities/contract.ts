@@ -41,6 +41,12 @@ export interface SpawnInput {
   request: ParsedCellRequest;
 }
 
+/** What to give a cell another server for. */
+export interface ReviveInput extends SpawnInput {
+  /** A server that is well is replaced all the same: its agent hangs. */
+  replace?: true;
+}
+
 /** A cell that proved to be ours and healthy. */
 export interface SpawnedCell {
   cellId: string;
@@ -57,6 +63,8 @@ export interface ExecuteInput {
   text: string;
   /** Tokens of all kinds that the cell may use over all rounds. */
   tokenBudget: number;
+  /** How many times the host's limit the agent may be silent. Default 1. */
+  patience?: number;
 }
 
 /** What the agent used and said, over all rounds of the cell. */
@@ -75,7 +83,10 @@ export interface ExecuteReport {
 }
 
 /** The first detail of the failure when an agent's turn has failed: what was used all the same. */
-export type FailedExecuteDetail = AgentUsage;
+export interface FailedExecuteDetail extends AgentUsage {
+  /** The agent said nothing for too long, on a server that is well: another one may be given more time. */
+  hangs?: true;
+}
 
 /** Heartbeat details of `executePrompt`. */
 export interface ExecuteProgress {
@@ -102,6 +113,8 @@ export interface TestReport extends Omit<TestSummary, 'rounds'> {
   /** Whether that tree differs from the base; when it does not, the tests were skipped. */
   changed: boolean;
   protectedPathsTouched: string[];
+  /** The command was ended at its timeout. */
+  timedOut?: boolean;
 }
 
 export interface CommitInput {
@@ -162,7 +175,7 @@ export interface ClaimActivities {
 /** Served on the queue of one host, for the cells that live there. */
 export interface HostActivities {
   spawnCell(input: SpawnInput): Promise<SpawnedCell>;
-  reviveCell(input: SpawnInput): Promise<SpawnedCell>;
+  reviveCell(input: ReviveInput): Promise<SpawnedCell>;
   executePrompt(input: ExecuteInput): Promise<ExecuteReport>;
   runTests(input: RunTestsInput): Promise<TestReport>;
   commitWork(input: CommitInput): Promise<CommitReport>;

@@ -1,22 +1,15 @@
 import { Context } from '@temporalio/activity';
-import { NoLease } from '../src/cell/leases.ts';
-import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/cell/open-cell.ts';
-import type { CellHost } from '../src/cell/host.ts';
+import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { raiseBudget } from '../src/cell/budget.ts';
+import type { CellHost } from '../src/cell/host.ts';
+import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/cell/open-cell.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
-import {
-  type SessionMessage,
-  abortSession,
-  dropInterruptedStep,
-  openSession,
-  sendPrompt,
-  summaryOf,
-} from '../src/opencode/session.ts';
+import { abortSession, dropInterruptedStep, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
-import { countUsage } from '../src/opencode/usage.ts';
 import { findTemplate } from '../src/templates/load.ts';
+import { unlessLost, usageIn, usageOf } from './agent-usage.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
 import { interruptionOf, withHeartbeat } from './heartbeat.ts';
@@ -49,60 +42,44 @@ async function execute(
   beat: ExecuteProgress,
   signal: AbortSignal,
 ): Promise<ExecuteReport> {
+  const agent = await findAgent(host, input, signal);
+  beat.sessionId = agent.sessionId;
+  const progress = followProgress(beat);
+  try {
+    const end = await takeTurn(host, agent, input, progress, signal);
+    if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
+      await stop(agent, signal);
+    return conclude(end, usageOf(progress.latest()));
+  } catch (error) {
+    if (signal.aborted && interruptionOf(signal) === 'cancelled') await stop(agent, AbortSignal.timeout(5_000));
+    throw error;
+  } finally {
+    if (!signal.aborted || interruptionOf(signal) === 'cancelled') await keepUsage(host, agent, progress.latest());
+  }
+}
+
+/** The session of a cell and the prompt of this round in it. */
+interface Agent {
+  cell: OpenCell;
+  client: OpencodeClient;
+  sessionId: string;
+  messageId: string;
+  /** Whether an earlier run of the step may have sent the prompt. */
+  mayBeAtWork: boolean;
+  /** Of this attempt. */
+  generation: number;
+}
+
+async function findAgent(host: CellHost, input: ExecuteInput, signal: AbortSignal): Promise<Agent> {
   const { cellId } = input;
   const cell = await openCell(host, cellId);
   const client = await clientOf(host, cell);
   const { generation } = await host.leases.raiseGeneration(cellId);
   const sessionId = cell.lease.sessionId ?? (await openSession(client, `cell ${cellId}`, signal));
-  const messageId = await promptIdOf(host, cell, promptKey(input), sessionId);
-  beat.sessionId = sessionId;
-  const { model, agentType } = cell.lease;
-  const system = findTemplate(host.templates, agentType).prompt;
-  const report = createProgressReporter(Context.current());
-  let budget = await raiseBudget(host, cellId, input.tokenBudget);
-  let latest: TurnProgress | null = null;
-  const lookAfterCell = async (): Promise<string | null> => {
-    const found = await host.leases.read(cellId);
-    if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
-    return found.kind === 'missing' ? `the lease of cell ${cellId} is gone` : whatIsLost(host, cell);
-  };
-  try {
-    if (cell.lease.prompts[promptKey(input)]) await dropInterruptedStep(client, sessionId, signal);
-    await sendPrompt(client, { sessionId, messageId, model, text: input.text, system }, signal);
-    const end = await watchTurn(
-      client,
-      {
-        sessionId,
-        messageId,
-        budget: () => budget,
-        lost: lookAfterCell,
-        silenceLimit: host.silenceLimitMs,
-        progress(progress) {
-          latest = progress;
-          Object.assign(beat, beatOf(progress));
-          report(progress);
-        },
-      },
-      signal,
-    );
-    if (end.kind === 'agent-failed' || end.kind === 'cell-lost')
-      await abortSession(client, sessionId, signal).catch(() => undefined);
-    return conclude(end, usageOf(latest));
-  } catch (error) {
-    if (signal.aborted && interruptionOf(signal) === 'cancelled') {
-      await abortSession(client, sessionId, AbortSignal.timeout(5_000)).catch(() => undefined);
-    }
-    throw error;
-  } finally {
-    if (!signal.aborted || interruptionOf(signal) === 'cancelled') {
-      const messages = await keepTranscript(host, cellId, client, sessionId);
-      const usage = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
-      if (latest) await host.leases.update(cellId, { usage }, generation).catch(unlessLost);
-    }
-  }
+  const key = `round ${input.round}`;
+  const messageId = await promptIdOf(host, cell, key, sessionId);
+  return { cell, client, sessionId, messageId, mayBeAtWork: cell.lease.prompts[key] !== undefined, generation };
 }
-
-const promptKey = ({ round }: ExecuteInput): string => `round ${round}`;
 
 /** Chosen and kept before the prompt is sent, so that a prompt that is sent again is recognised. */
 async function promptIdOf(host: CellHost, cell: OpenCell, key: string, sessionId: string): Promise<string> {
@@ -114,6 +91,69 @@ async function promptIdOf(host: CellHost, cell: OpenCell, key: string, sessionId
   return lease.prompts[key] ?? messageId;
 }
 
+/** What is known of the agent: for the heartbeat, for the workflow now and then, and for the end. */
+interface Progress {
+  take(progress: TurnProgress): void;
+  latest(): TurnProgress | null;
+}
+
+function followProgress(beat: ExecuteProgress): Progress {
+  const report = createProgressReporter(Context.current());
+  let latest: TurnProgress | null = null;
+  return {
+    take(progress) {
+      latest = progress;
+      const { tokens, lastActivity, doing } = progress;
+      Object.assign(beat, { tokens, doing, silentForMs: Date.now() - lastActivity });
+      report(progress);
+    },
+    latest: () => latest,
+  };
+}
+
+async function takeTurn(
+  host: CellHost,
+  agent: Agent,
+  input: ExecuteInput,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<WatchedEnd> {
+  const { client, sessionId, messageId } = agent;
+  let budget = await raiseBudget(host, input.cellId, input.tokenBudget);
+  const lookAfterCell = async (): Promise<string | null> => {
+    const found = await host.leases.read(input.cellId);
+    if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
+    return found.kind === 'missing' ? `the lease of cell ${input.cellId} is gone` : whatIsLost(host, agent.cell);
+  };
+  return await watchTurn(
+    client,
+    {
+      sessionId,
+      messageId,
+      olderMessageId: await ask(host, agent, input.text, signal),
+      budget: () => budget,
+      lost: lookAfterCell,
+      silenceLimit: host.silenceLimitMs * (input.patience ?? 1),
+      progress: (latest) => progress.take(latest),
+    },
+    signal,
+  );
+}
+
+/** Sends the prompt unless the session has it. Answers the message that was the newest then. */
+async function ask(host: CellHost, agent: Agent, text: string, signal: AbortSignal): Promise<string | null> {
+  const { client, sessionId, messageId } = agent;
+  const { model, agentType } = agent.cell.lease;
+  const system = findTemplate(host.templates, agentType).prompt;
+  if (agent.mayBeAtWork) await dropInterruptedStep(client, sessionId, signal);
+  return await sendPrompt(client, { sessionId, messageId, model, text, system }, signal);
+}
+
+/** Ends the turn of the agent, where its server still obeys. */
+async function stop({ client, sessionId }: Agent, signal: AbortSignal): Promise<void> {
+  await abortSession(client, sessionId, signal).catch(() => undefined);
+}
+
 function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
   switch (end.kind) {
     case 'finished':
@@ -121,32 +161,20 @@ function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
     case 'budget-spent':
       return { kind: 'budget-spent', usage };
     case 'agent-failed':
-      throw failure('AgentFailed', end.reason, { usage });
+      throw failure('AgentFailed', end.reason, { detail: usage });
+    case 'agent-hangs':
+      throw failure('AgentFailed', end.reason, { detail: { ...usage, hangs: true } });
     case 'model-unavailable':
-      throw failure('ModelUnavailable', end.reason, { usage });
+      throw failure('ModelUnavailable', end.reason, { detail: usage });
     case 'cell-lost':
-      throw failure('CellLost', end.reason, { usage });
+      throw failure('CellLost', end.reason, { detail: usage });
   }
 }
 
-/** What the server has written down: of a turn that was cut short, the last event may not have come through. */
-function usageIn(messages: readonly SessionMessage[]): Pick<AgentUsage, 'tokens' | 'cost' | 'summary'> {
-  const count = countUsage();
-  for (const { info } of messages) count.add(info);
-  return { tokens: count.tokens(), cost: count.cost(), summary: summaryOf(messages) };
-}
-
-/** The failure that is being thrown says what happened: a lease that is gone has no place for the usage. */
-function unlessLost(error: unknown): void {
-  if (!(error instanceof NoLease)) throw error;
-}
-
-function usageOf(progress: TurnProgress | null): AgentUsage {
-  if (progress === null) return { tokens: noTokens, cost: null, summary: '', lastActivity: null };
-  const { tokens, cost, summary, lastActivity } = progress;
-  return { tokens, cost, summary, lastActivity };
-}
-
-function beatOf({ tokens, lastActivity, doing }: TurnProgress): Partial<ExecuteProgress> {
-  return { tokens, doing, silentForMs: Date.now() - lastActivity };
+/** Writes down what was used and said, for the steps that follow and for a person to read. */
+async function keepUsage(host: CellHost, agent: Agent, latest: TurnProgress | null): Promise<void> {
+  const { cellId } = agent.cell.lease;
+  const messages = await keepTranscript(host, cellId, agent.client, agent.sessionId);
+  const usage = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
+  if (latest) await host.leases.update(cellId, { usage }, agent.generation).catch(unlessLost);
 }

@@ -1,26 +1,26 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { FailureType } from '../src/domain/failures.ts';
-import type { AgentUsage, FailedExecuteDetail } from './contract.ts';
+import type { FailedExecuteDetail } from './contract.ts';
 
 /**
  * A failure with one of the stable names. Expected failures are benign: they stay out of the SDK's error logs and metrics.
  * Whether a step is tried again is decided by the workflow's retry policy, by name.
  */
 export function failure(type: FailureType, message: string, known: Known = {}): ApplicationFailure {
-  const { cause, usage } = known;
+  const { cause, detail } = known;
   return ApplicationFailure.create({
     type,
     message,
     category: ApplicationFailureCategory.BENIGN,
-    ...(usage ? { details: [usage satisfies FailedExecuteDetail] } : {}),
+    ...(detail ? { details: [detail] } : {}),
     ...(cause instanceof Error ? { cause } : {}),
   });
 }
 
 interface Known {
   cause?: unknown;
-  /** What the agent had used: what cannot be read from its cell any more. */
-  usage?: AgentUsage;
+  /** Of a step of the agent: what it had used, which cannot be read from its cell any more. */
+  detail?: FailedExecuteDetail;
 }
 
 /** The message of anything that was thrown. */

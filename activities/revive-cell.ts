@@ -1,6 +1,6 @@
 import type { CellHost } from '../src/cell/host.ts';
 import { reviveCell } from '../src/cell/revive.ts';
-import type { HostActivities, SpawnInput, SpawnedCell } from './contract.ts';
+import type { HostActivities, ReviveInput, SpawnedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { stepFailure } from './step-failure.ts';
@@ -8,7 +8,7 @@ import { stepFailure } from './step-failure.ts';
 /** Gives a cell whose server has ended or hangs a new one, on the same worktree and with the same session. */
 export const createReviveCell =
   (host: CellHost): HostActivities['reviveCell'] =>
-  (input: SpawnInput): Promise<SpawnedCell> =>
+  (input: ReviveInput): Promise<SpawnedCell> =>
     withHeartbeat(async (signal) => {
       try {
         return await reviveCell(host, input, signal);

@@ -123,8 +123,8 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   if (record.lifecycle === 'terminating' || !patched('recover')) return false;
   life.inbox.shut();
   const { step } = record;
-  if (record.lifecycle !== 'recovering') enter(record, 'error', step);
-  enter(record, 'recovering', 'queue');
+  if (record.lifecycle !== 'recovering') enter(record, 'error', step, ending.reason);
+  enter(record, 'recovering', 'queue', `the cell is made anew from its base, in ${wait / 1000} s`);
   publish(record);
   countRespawn(ending.lost);
   try {
@@ -157,10 +157,10 @@ async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
 async function revertUnlessDone(host: HostSteps, life: Life, ending: Ending): Promise<Ending> {
   const { record, work } = life;
   const failed = ending.kind === 'failure';
-  if (failed && record.lifecycle !== 'terminating') fail(record);
+  if (failed && record.lifecycle !== 'terminating') fail(record, ending.reason);
   if (record.spawned === null || work.committed || (ending.kind === 'verdict' && ending.status === 'unchanged'))
     return ending;
-  enter(record, 'terminating', 'revert');
+  enter(record, 'terminating', 'revert', reasonOf(ending));
   publish(record);
   try {
     work.reverted = await host.revert({ cellId: record.spawned.cellId, reason: reasonOf(ending) });
@@ -172,9 +172,9 @@ async function revertUnlessDone(host: HostSteps, life: Life, ending: Ending): Pr
   }
 }
 
-function fail(record: CellRecord): void {
-  if (record.lifecycle === 'ready' || record.lifecycle === 'processing') enter(record, 'error', record.step);
-  enter(record, 'failed', record.step);
+function fail(record: CellRecord, reason: string): void {
+  if (record.lifecycle === 'ready' || record.lifecycle === 'processing') enter(record, 'error', record.step, reason);
+  enter(record, 'failed', record.step, reason);
 }
 
 const reasonOf = (ending: Ending): string => (ending.kind === 'cancelled' ? 'cancelled' : ending.reason);

@@ -18,6 +18,9 @@ import { detailsOf } from './details.ts';
 /** Enough for every transition of a cell with the most repairs that a request may ask for. */
 const historyLimit = 100;
 
+/** The longest reason of a transition, characters. */
+const reasonLimit = 300;
+
 /** What is known of a cell while it lives; the one place that the query, the details and the result are made from. */
 export interface CellRecord {
   readonly request: ParsedCellRequest;
@@ -42,6 +45,10 @@ export interface CellRecord {
   lastActivity: number | null;
   tests: TestSummary;
   protectedPathsTouched: string[];
+  /** What the next run of the test command gets, milliseconds. */
+  testTimeout: number;
+  /** How many times the host's limit the agent may be silent. */
+  patience: number;
 }
 
 /** Opens the record of a cell that waits in the queue. */
@@ -67,6 +74,8 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     lastActivity: null,
     tests: noTests,
     protectedPathsTouched: [],
+    testTimeout: request.testTimeout,
+    patience: 1,
   };
   upsertSearchAttributes([
     { key: searchAttributes.agentId, value: request.agentId },
@@ -83,14 +92,17 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
 /**
  * Goes to another lifecycle and step. The time since the last change is counted to the step that ends,
  * so that the durations of a cell add up to its whole time.
+ *
+ * @param reason why, where it is not the ordinary course of things; one that is too long for a sentence is cut
  */
-export function enter(record: CellRecord, lifecycle: Lifecycle, step: Step): void {
+export function enter(record: CellRecord, lifecycle: Lifecycle, step: Step, reason?: string): void {
   if (!mayFollow(record.lifecycle, lifecycle))
     throw new TypeError(`a cell cannot go from ${record.lifecycle} to ${lifecycle}`);
   closeStep(record);
   record.lifecycle = lifecycle;
   record.step = step;
-  if (record.history.length < historyLimit) record.history.push({ lifecycle, step, at: record.since });
+  if (record.history.length < historyLimit)
+    record.history.push({ lifecycle, step, at: record.since, ...(reason ? { reason: sentence(reason) } : {}) });
   show(record);
 }
 
@@ -126,6 +138,12 @@ export function beginRespawn(record: CellRecord): void {
   record.spawned = null;
   record.attempt += 1;
   record.respawns += 1;
+}
+
+/** The id of the cell that lives now. */
+export function cellIdOf({ claimed }: CellRecord): string {
+  if (claimed === null) throw new TypeError('a cell has an id after its claim');
+  return claimed.cellId;
 }
 
 /** What is left of the budget for the cell that lives now, in tokens of all kinds; 0 when it is spent. */
@@ -174,6 +192,12 @@ const durationOf = {
 
 function addCosts(left: number | null, right: number | null): number | null {
   return left === null && right === null ? null : (left ?? 0) + (right ?? 0);
+}
+
+/** On one line, and short: a failure may bring the end of a log with it. */
+function sentence(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= reasonLimit ? line : `${line.slice(0, reasonLimit - 1).toWellFormed()}…`;
 }
 
 function closeStep(record: CellRecord): void {

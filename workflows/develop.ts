@@ -1,45 +1,56 @@
-import { condition, patched, sleep } from '@temporalio/workflow';
-import type { ExecuteReport, TestReport } from '../activities/contract.ts';
+import { condition } from '@temporalio/workflow';
+import type { TestReport } from '../activities/contract.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
-import { budgetOfCell, enter, publish, recordUsage } from './cell-record.ts';
-import { type Ending, endingOf } from './ending.ts';
+import { cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
+import type { Ending } from './ending.ts';
+import { longerTime } from './escalation.ts';
+import { executeOrRevive } from './revive.ts';
 
 /** Lets the agent work, tests what it made, gives it the failing output as often as the request allows, and commits. */
 export async function developAndTest(host: HostSteps, life: Life): Promise<Ending> {
   const { request } = life;
   let text = request.prompt;
+  let why: string | undefined;
   for (let round = 0; ; round += 1) {
-    const overspent = await execute(host, life, round, text);
+    const overspent = await execute(host, life, { round, text, why });
     if (overspent) return overspent;
     const report = await test(host, life, round);
     if (report?.changed === false) return unchanged;
     if (report === null || report.outcome === 'passed') return commit(host, life, report);
     if (round >= request.maxRepairs) return testsFailed(report, round + 1);
     text = repairPrompt(request.testCommand ?? '', report);
+    why = `the tests ${howTheyFailed(report)}`;
   }
 }
 
 const unchanged: Ending = { kind: 'verdict', status: 'unchanged', reason: 'the agent changed nothing' };
 
 function testsFailed(report: TestReport, runs: number): Ending {
-  const how = report.exitCode === null ? 'were ended' : `failed with exit code ${report.exitCode}`;
-  return {
-    kind: 'verdict',
-    status: 'reverted',
-    reason: `the tests ${how} after ${runs} ${runs === 1 ? 'run' : 'runs'}`,
-  };
+  const after = `after ${runs} ${runs === 1 ? 'run' : 'runs'}`;
+  return { kind: 'verdict', status: 'reverted', reason: `the tests ${howTheyFailed(report)} ${after}` };
+}
+
+const howTheyFailed = ({ exitCode, timedOut }: TestReport): string =>
+  timedOut ? 'reached their timeout' : exitCode === null ? 'were ended' : `failed with exit code ${exitCode}`;
+
+/** One prompt of the cell: the request's, or a failing test's output. */
+interface Assignment {
+  round: number;
+  text: string;
+  /** Why there is another round. */
+  why: string | undefined;
 }
 
 /** Answers an ending when the budget is spent. Instructions that arrive meanwhile belong to the same round. */
-async function execute(host: HostSteps, life: Life, round: number, text: string): Promise<Ending | null> {
+async function execute(host: HostSteps, life: Life, assignment: Assignment): Promise<Ending | null> {
   const { record, inbox } = life;
-  enter(record, 'processing', round === 0 ? 'execute' : 'repair');
+  enter(record, 'processing', assignment.round === 0 ? 'execute' : 'repair', assignment.why);
   publish(record);
   let taken: number;
   do {
     taken = inbox.open(host);
-    const report = await executeOrRevive(host, life, round, text);
+    const report = await executeOrRevive(host, life, assignment);
     recordUsage(record, report.usage);
     await condition(() => inbox.pending() === 0);
     if (report.kind === 'budget-spent' && record.tokens.total >= record.tokenBudget) return overspent(life);
@@ -47,38 +58,6 @@ async function execute(host: HostSteps, life: Life, round: number, text: string)
   } while (inbox.taken() !== taken);
   inbox.shut();
   return null;
-}
-
-/** How often the server of a cell is replaced in one round, and how long to wait before, milliseconds. */
-const revivals = [1_000, 4_000, 15_000];
-
-/**
- * A server that ends or hangs is replaced on the same worktree, with the same session: the agent goes on where it was,
- * and the budget and the deadline go on counting. What cannot be replaced is lost.
- */
-async function executeOrRevive(host: HostSteps, life: Life, round: number, text: string): Promise<ExecuteReport> {
-  const { record, request, owner } = life;
-  const cellId = cellIdOf(life);
-  for (const wait of revivals) {
-    try {
-      return await host.execute({ cellId, round, text, tokenBudget: budgetOfCell(record) });
-    } catch (error) {
-      const { step } = record;
-      const ending = endingOf(error, null, step);
-      if (ending.kind !== 'failure' || ending.lost !== 'cell' || !patched('recover')) throw error;
-      if (ending.usage) recordUsage(record, ending.usage);
-      enter(record, 'error', step);
-      enter(record, 'recovering', step);
-      publish(record);
-      await sleep(wait, { summary: 'recover: wait before the server is replaced' });
-      record.spawned = await host.revive({ owner, cellId, request: { ...request, prompt: '' } });
-      record.attempt += 1;
-      enter(record, 'ready', step);
-      enter(record, 'processing', step);
-      publish(record);
-    }
-  }
-  return host.execute({ cellId, round, text, tokenBudget: budgetOfCell(record) });
 }
 
 function overspent({ record }: Life): Ending {
@@ -89,20 +68,24 @@ function overspent({ record }: Life): Ending {
 /** Answers null when there is no test command: the step is skipped, and said to be skipped. */
 async function test(host: HostSteps, life: Life, round: number): Promise<TestReport | null> {
   const { record, request } = life;
-  enter(record, 'ready', 'test');
+  const { testTimeout } = record;
+  const longer =
+    testTimeout > request.testTimeout ? `a run of the tests may now take ${testTimeout / 1000} seconds` : '';
+  enter(record, 'ready', 'test', longer);
   if (request.testCommand === undefined) return null;
   publish(record);
   const report = await host.test({
-    cellId: cellIdOf(life),
+    cellId: cellIdOf(life.record),
     round,
     command: request.testCommand,
-    timeoutMs: request.testTimeout,
+    timeoutMs: testTimeout,
     env: request.env,
     protectedPaths: request.protectedPaths,
   });
   const { outcome, exitCode, durationMs, outputTail } = report;
   const rounds = record.tests.rounds + (outcome === 'skipped' ? 0 : 1);
   record.tests = { outcome, exitCode, durationMs: record.tests.durationMs + durationMs, rounds, outputTail };
+  if (report.timedOut) record.testTimeout = longerTime(testTimeout);
   touch(life, report.protectedPathsTouched);
   return report;
 }
@@ -112,7 +95,7 @@ async function commit(host: HostSteps, life: Life, report: TestReport | null): P
   enter(record, 'terminating', 'commit');
   publish(record);
   const committed = await host.commit({
-    cellId: cellIdOf(life),
+    cellId: cellIdOf(life.record),
     tree: report?.tree ?? null,
     protectedPaths: request.protectedPaths,
     commitMessage: request.commitMessage ?? null,
@@ -128,11 +111,6 @@ async function commit(host: HostSteps, life: Life, report: TestReport | null): P
 
 function touch({ record }: Life, paths: readonly string[]): void {
   record.protectedPathsTouched = [...new Set([...record.protectedPathsTouched, ...paths])].toSorted();
-}
-
-function cellIdOf({ record }: Life): string {
-  if (record.claimed === null) throw new TypeError('a cell has an id after its claim');
-  return record.claimed.cellId;
 }
 
 function repairPrompt(command: string, report: TestReport): string {

@@ -8,8 +8,20 @@ import type { StopReason } from './stop.ts';
 /** How a cell ends: with a verdict, without one, or because its caller cancelled it. */
 export type Ending =
   | { kind: 'verdict'; status: CellStatus; reason: string }
-  | { kind: 'failure'; type: FailureType; reason: string; cause?: Error; usage?: AgentUsage; lost?: Lost }
+  | FailedEnding
   | { kind: 'cancelled'; error: Error };
+
+export interface FailedEnding {
+  kind: 'failure';
+  type: FailureType;
+  reason: string;
+  cause?: Error;
+  /** What the agent had used. */
+  usage?: AgentUsage;
+  lost?: Lost;
+  /** The agent said nothing for too long, on a server that is well. */
+  hangs?: true;
+}
 
 /** What of a cell is gone: its host does not answer, or it does, and the cell is not there. */
 export type Lost = 'host' | 'cell';
@@ -30,7 +42,7 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
     const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: 'cell' } : {};
-    const known = { ...usageIn(root, step), ...lost };
+    const known = { ...ofAgent(root, step), ...lost };
     return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...known };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
@@ -49,7 +61,7 @@ const failureOfStep = {
 } as const satisfies Record<Step, FailureType>;
 
 /** The retry state differs between server versions: only the type of the timeout says what happened. */
-function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failure' } {
+function timedOut(timeout: TimeoutFailure, step: Step): FailedEnding {
   if (step === 'queue')
     return { kind: 'failure', type: 'QueueTimedOut', reason: 'no host had room for the cell within queueTimeout' };
   if (timeout.timeoutType === 'SCHEDULE_TO_START') {
@@ -64,9 +76,10 @@ function timedOut(timeout: TimeoutFailure, step: Step): Ending & { kind: 'failur
 }
 
 /** Of the steps only those of the agent give their failures a detail, and this is its type. */
-function usageIn({ details }: ApplicationFailure, step: Step): { usage?: AgentUsage } {
-  const isOfAgent = (step === 'execute' || step === 'repair') && details?.[0] !== undefined;
-  return isOfAgent ? { usage: details[0] as FailedExecuteDetail } : {};
+function ofAgent({ details }: ApplicationFailure, step: Step): Pick<FailedEnding, 'usage' | 'hangs'> {
+  if ((step !== 'execute' && step !== 'repair') || details?.[0] === undefined) return {};
+  const { hangs, ...usage } = details[0] as FailedExecuteDetail;
+  return { usage, ...(hangs ? { hangs } : {}) };
 }
 
 function causeOf(error: unknown): { cause?: Error } {

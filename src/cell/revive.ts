@@ -1,4 +1,4 @@
-import type { SpawnInput, SpawnedCell } from '../../activities/contract.ts';
+import type { ReviveInput, SpawnedCell } from '../../activities/contract.ts';
 import { version } from '../domain/version.ts';
 import { bootOnFreePort, findHealthy } from './boot.ts';
 import type { CellHost } from './host.ts';
@@ -6,13 +6,13 @@ import { openCell } from './open-cell.ts';
 
 /**
  * Gives a cell a new server on the same worktree and the same home: OpenCode keeps its sessions there, so the agent goes on
- * where it was. What is left of the old server is ended first. A cell that is well again is kept.
+ * where it was. What is left of the old server is ended first. One that is well again is kept, unless the input says otherwise.
  *
  * @throws CellGone when the worktree or the lease is gone: then there is nothing to revive.
  */
-export async function reviveCell(host: CellHost, input: SpawnInput, signal: AbortSignal): Promise<SpawnedCell> {
+export async function reviveCell(host: CellHost, input: ReviveInput, signal: AbortSignal): Promise<SpawnedCell> {
   const { lease, worktree, baseCommit } = await openCell(host, input.cellId);
-  const known = await findHealthy(host, lease, signal);
+  const known = input.replace ? null : await findHealthy(host, lease, signal);
   if (known) return known;
   await using made = new AsyncDisposableStack();
   const server = await bootOnFreePort(host, input, { ...lease, worktree }, made, signal);

@@ -49,6 +49,7 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
     exitCode,
     durationMs,
     outputTail,
+    timedOut,
   };
 }
 

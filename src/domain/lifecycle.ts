@@ -23,6 +23,8 @@ export interface Transition {
   lifecycle: Lifecycle;
   step: Step;
   at: number;
+  /** Why, in a sentence; only where it is not the ordinary course of things. */
+  reason?: string;
 }
 
 const successors: Record<Lifecycle, readonly Lifecycle[]> = {

@@ -1,5 +1,5 @@
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
-import type { AssistantMessage, Message, Part } from '@opencode-ai/sdk/v2/types';
+import type { AssistantMessage, Message, Part, SessionStatus } from '@opencode-ai/sdk/v2/types';
 import { partIdOf } from './ids.ts';
 import { describeError, within } from './server.ts';
 
@@ -27,13 +27,18 @@ export async function openSession(client: OpencodeClient, title: string, signal:
   return created.data.id;
 }
 
-/** Hands a prompt to a session. The same message id is taken once: when it is at work or answered already, nothing is sent. */
+/**
+ * Hands a prompt to a session. The same message id is taken once: when it is at work or answered already, nothing is sent.
+ * Answers the id of the message that was the newest when it was sent, for that is no answer to it; null when there was none, or
+ * nothing was sent.
+ */
 export async function sendPrompt(
   client: OpencodeClient,
   prompt: { sessionId: string; messageId: string; model: string; text: string; system?: string | undefined },
   signal: AbortSignal,
-): Promise<void> {
-  if (await isTaken(client, prompt, signal)) return;
+): Promise<string | null> {
+  const { taken, newest } = await findPrompt(client, prompt, signal);
+  if (taken) return null;
   const slash = prompt.model.indexOf('/');
   const sent = await client.session.promptAsync(
     {
@@ -47,23 +52,25 @@ export async function sendPrompt(
     within(signal, 30_000),
   );
   if (sent.error !== undefined) throw refused('would not take the prompt', sent.error);
+  return newest;
 }
 
 /**
- * The server recognises a message id that is the newest of its session. One that others follow it would run again,
+ * Whether a prompt is at work or answered, and the newest message of its session. The server recognises a message id that is the newest of its session. One that others follow it would run again,
  * so a prompt goes out a second time only where the first was cut off: there is no answer, or one that is an error, or
  * one that asks for tools and was followed by nothing.
  */
-async function isTaken(
+export async function findPrompt(
   client: OpencodeClient,
   { sessionId, messageId }: { sessionId: string; messageId: string },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<{ taken: boolean; newest: string | null }> {
   const busy = await isBusy(client, sessionId, signal);
   const messages = await readMessages(client, sessionId, signal);
-  if (!messages.some(({ info }) => info.id === messageId)) return false;
   const answer = answerTo(messageId, messages);
-  return busy || (answer !== null && answer.error === undefined && answer.finish !== 'tool-calls');
+  const answered = answer !== null && answer.error === undefined && answer.finish !== 'tool-calls';
+  const known = messages.some(({ info }) => info.id === messageId);
+  return { taken: known && (busy || answered), newest: messages.at(-1)?.info.id ?? null };
 }
 
 /** The messages of a session, oldest first; the newest `limit` of them, or all. */
@@ -96,12 +103,16 @@ export async function dropInterruptedStep(
   await client.session.deleteMessage({ sessionID: sessionId, messageID: last.id }, within(signal));
 }
 
-/** Whether the session is at work, or waits to ask its provider again. An idle session is absent from the list. */
+/** Whether the session is at work, or waits to ask its provider again. */
 export async function isBusy(client: OpencodeClient, sessionId: string, signal: AbortSignal): Promise<boolean> {
+  return (await statusOf(client, sessionId, signal)).type !== 'idle';
+}
+
+/** What the session does. One that is idle is absent from the server's list. */
+export async function statusOf(client: OpencodeClient, sessionId: string, signal: AbortSignal): Promise<SessionStatus> {
   const status = await client.session.status(undefined, within(signal));
   if (!status.data) throw refused('would not say what its sessions do', status.error);
-  const own = status.data[sessionId];
-  return own !== undefined && own.type !== 'idle';
+  return status.data[sessionId] ?? { type: 'idle' };
 }
 
 /** Ends the turn of a session. Idempotent. */

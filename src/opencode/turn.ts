@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
-import type { Event } from '@opencode-ai/sdk/v2/types';
+import type { Event, SessionStatus } from '@opencode-ai/sdk/v2/types';
 import type { TokenUsage } from '../domain/outcome.ts';
 import { followEvents } from './events.ts';
 import { refusePending, refusePermission, refuseQuestion } from './requests.ts';
-import { type SessionMessage, abortSession, answerTo, isBusy, readMessages, summaryOf } from './session.ts';
+import { type SessionMessage, abortSession, answerTo, readMessages, statusOf, summaryOf } from './session.ts';
 import { countUsage } from './usage.ts';
 import { type TurnEnd, judgeError, judgeMessage } from './verdict.ts';
 
@@ -16,12 +16,16 @@ export interface TurnProgress {
   /** Milliseconds since the epoch. */
   lastActivity: number;
   doing: string;
+  /** Until when the provider has told the agent to wait, milliseconds since the epoch; null while it does not wait for that. */
+  waitsUntil: number | null;
 }
 
 export interface TurnWatch {
   sessionId: string;
   /** The id of the prompt whose answer is waited for. */
   messageId: string;
+  /** The message that was the newest when the prompt was sent: it answers something else. */
+  olderMessageId: string | null;
   /** Tokens that the cell may use in all; asked again each time, for it may be raised meanwhile. */
   budget(): number;
   /** What the cell has lost, in a sentence; null while it has all that it needs. */
@@ -31,8 +35,12 @@ export interface TurnWatch {
   progress(progress: TurnProgress): void;
 }
 
-/** How a watched turn ended. */
-export type WatchedEnd = TurnEnd | { kind: 'budget-spent' } | { kind: 'cell-lost'; reason: string };
+/** How a watched turn ended. An agent that hangs has a server that is well, and says nothing all the same. */
+export type WatchedEnd =
+  | TurnEnd
+  | { kind: 'budget-spent' }
+  | { kind: 'cell-lost'; reason: string }
+  | { kind: 'agent-hangs'; reason: string };
 
 /** How often the watch looks, milliseconds. */
 const interval = 500;
@@ -95,11 +103,12 @@ async function read(
   signal: AbortSignal,
 ): Promise<WatchedEnd | null> {
   await refusePending(client, signal);
-  const busy = await isBusy(client, watch.sessionId, signal);
+  const status = await statusOf(client, watch.sessionId, signal);
   const messages = await readMessages(client, watch.sessionId, signal);
-  view.read(messages);
-  if (busy) return null;
+  view.read(messages, status);
+  if (status.type !== 'idle') return null;
   const answer = answerTo(watch.messageId, messages);
+  if (answer !== null && answer.id === watch.olderMessageId) return null;
   if (answer?.finish === 'tool-calls' && !view.restsFor(restLimit)) return null;
   if (answer === null) return view.failure();
   const left = watch.budget() - view.progress().tokens.total;
@@ -112,7 +121,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
   const startedAt = Date.now();
   let lastActivity = startedAt;
   let lastHeard = startedAt;
-  let providerWait = 0;
+  let waitsUntil: number | null = null;
   let doing = 'waiting for the model';
   let summary = '';
   let failed: TurnEnd | null = null;
@@ -132,6 +141,12 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
     stopping = true;
     wake();
   };
+  /** Told by its provider to come back later, an agent is not hung until then. */
+  const takeStatus = (status: SessionStatus) => {
+    if (status.type === 'retry') doing = waitOf(status);
+    else if (waitsUntil !== null) doing = 'waiting for the model';
+    waitsUntil = status.type === 'retry' ? status.next : null;
+  };
   return {
     opened() {
       lastHeard = Date.now();
@@ -144,20 +159,17 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       doing = activityOf(event) ?? doing;
       restingSince = null;
       if (event.type === 'message.updated') usage.add(event.properties.info);
-      if (event.type === 'session.status') {
-        const { status } = event.properties;
-        // Told by its provider to come back later, an agent is not hung until then.
-        providerWait = status.type === 'retry' ? status.next : 0;
-      }
+      if (event.type === 'session.status') takeStatus(event.properties.status);
       if (event.type === 'permission.asked') void refusePermission(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'question.asked') void refuseQuestion(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'session.error' && event.properties.error) failed = judgeError(event.properties.error);
       if (event.type === 'session.idle' || event.type === 'session.error') readSoon();
       if (event.type === 'message.updated' && usage.tokens().total >= watch.budget()) stopSpending();
     },
-    read(messages: readonly SessionMessage[]) {
+    read(messages: readonly SessionMessage[], status: SessionStatus) {
       mustRead = false;
       lastHeard = Date.now();
+      takeStatus(status);
       for (const { info } of messages) usage.add(info);
       summary = summaryOf(messages);
       taken ||= messages.some(({ info }) => info.id === watch.messageId);
@@ -182,14 +194,21 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
         return { kind: 'cell-lost', reason: 'the server of the cell no longer answers' };
       if (!taken && now - startedAt > takenLimit)
         return { kind: 'agent-failed', reason: 'the server never took the prompt up' };
-      const silentFor = now - Math.max(lastActivity, providerWait);
+      const silentFor = now - Math.max(lastActivity, waitsUntil ?? 0);
       if (silentFor <= watch.silenceLimit) return null;
       return {
-        kind: 'agent-failed',
+        kind: 'agent-hangs',
         reason: `the agent was silent for ${Math.round(silentFor / 1000)} seconds (${doing})`,
       };
     },
-    progress: (): TurnProgress => ({ tokens: usage.tokens(), cost: usage.cost(), summary, lastActivity, doing }),
+    progress: (): TurnProgress => ({
+      tokens: usage.tokens(),
+      cost: usage.cost(),
+      summary,
+      lastActivity,
+      doing,
+      waitsUntil,
+    }),
     async nextLook(milliseconds: number) {
       const woken = new AbortController();
       wake = () => woken.abort();
@@ -201,14 +220,17 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
 /** What an event says about what the agent does, in a few words. */
 function activityOf(event: Event): string | null {
   if (event.type === 'session.status') {
-    const { status } = event.properties;
-    if (status.type === 'retry')
-      return `waiting for the provider, attempt ${status.attempt}: ${status.message}`.slice(0, 200);
-    return status.type === 'busy' ? 'waiting for the model' : null;
+    return event.properties.status.type === 'busy' ? 'waiting for the model' : null;
   }
   if (event.type !== 'message.part.updated') return null;
   const { part } = event.properties;
   if (part.type === 'tool') return `${part.tool} ${part.state.status}`;
   if (part.type === 'text') return 'writing';
   return part.type === 'reasoning' ? 'thinking' : null;
+}
+
+function waitOf({ next, attempt, message }: SessionStatus & { type: 'retry' }): string {
+  // A provider may say any number; a date has an end.
+  const until = new Date(Math.min(next, 8.64e15)).toISOString();
+  return `waiting for the provider until ${until}, attempt ${attempt}: ${message}`.slice(0, 200);
 }

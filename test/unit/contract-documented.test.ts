@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeConfig } from '../../src/config.ts';
 import { millisecondsOf } from '../../src/domain/duration.ts';
-import { lifecycles, mayFollow, steps } from '../../src/domain/lifecycle.ts';
+import { type Transition, lifecycles, mayFollow, steps } from '../../src/domain/lifecycle.ts';
 import {
   branchOf,
   claimTaskQueue,
@@ -58,6 +58,13 @@ describe('docs/contract.md', () => {
     ).toEqual(
       lifecycles.map((from) => [from, lifecycles.filter((to) => to !== from && mayFollow(from, to)).toSorted(byTable)]),
     );
+  });
+
+  test('has what an entry of the history holds', () => {
+    const entry: Required<Transition> = { lifecycle: 'error', step: 'execute', at: 0, reason: 'why' };
+    const optional: (keyof Transition)[] = ['reason'];
+    const fields = Object.keys(entry).map((name) => (optional.some((other) => other === name) ? `${name}?` : name));
+    expect(page).toContain(`\`{${fields.join(', ')}}\``);
   });
 
   test('has the search attributes', () => {

@@ -100,10 +100,11 @@ const fields = (lines: readonly (readonly [label: string, value: string])[], col
 
 function historyOf(history: DescribedCell['state']['history'], colors: Colors): string {
   if (history.length === 0) return '';
-  const lines = history.map(({ lifecycle, step, at }, index) => {
+  const lines = history.map(({ lifecycle, step, at, reason }, index) => {
     const next = history[index + 1];
     const lasted = next === undefined ? '' : `  ${durationWord(next.at - at)}`;
-    return `  ${timeWord(at)}  ${`${lifecycle}/${step}`.padEnd(22)}${lasted}`.trimEnd();
+    const why = reason === undefined ? '' : `  ${colors.dim(oneLine(reason, 200))}`;
+    return `  ${timeWord(at)}  ${`${lifecycle}/${step}`.padEnd(22)}${lasted}`.trimEnd() + why;
   });
   return [colors.dim('  history'), ...lines].join('\n');
 }

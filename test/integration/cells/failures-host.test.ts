@@ -26,6 +26,9 @@ describe('a cell that finds no place', () => {
 
     const hung = await failureOf(fleet.client, silent);
     expectFailure(hung, 'AgentFailed', /silent for \d+ seconds/);
+    const { attempt, history } = await cellState(fleet.client, silent.workflowId);
+    expect(attempt).toBe(2);
+    expect(history.filter(({ lifecycle }) => lifecycle === 'recovering')).toHaveLength(1);
     await nothingLeft(fleet);
     const next = await fleet.start('edit-file', { agentId: 'next' });
     await until(fleet, next, ({ cell }) => cell.host === fleet.hostId);
