@@ -30,6 +30,8 @@ export interface Config {
   /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
   runtime: IsolationName | null;
   opencodeConfig: string | null;
+  /** Where control groups are made: `auto`, `off`, or a directory of a cgroup v2 hierarchy. */
+  cgroup: string;
   /** Port 0 takes any free one. */
   metricsAddress: { host: string; port: number };
   logLevel: LogLevel;
@@ -80,6 +82,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     ports: get('CELLS_PORTS'),
     runtime: get('CELLS_RUNTIME'),
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
+    cgroup: get('CELLS_CGROUP'),
     metricsAddress: get('CELLS_METRICS_ADDRESS'),
     logLevel: get('CELLS_LOG_LEVEL'),
     logFormat: get('CELLS_LOG_FORMAT'),
@@ -179,6 +182,7 @@ const duration = v.pipe(
 );
 
 const idAllowed = '1 to 63 of the characters A-Z a-z 0-9 . _ -, beginning with a letter or digit';
+const cgroupAllowed = 'auto, off, or the absolute path of a directory of a cgroup v2 hierarchy';
 const none = () => null;
 
 /** How each variable is parsed. The message of a schema is what is allowed; `default` is the text that stands for nothing given. */
@@ -194,6 +198,7 @@ const settings = {
   CELLS_PORTS: { schema: ports, default: () => '9000-9999' },
   CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
+  CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },
   CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },
   CELLS_LOG_FORMAT: { schema: v.nullable(v.picklist(['pretty', 'json'], 'pretty or json')), default: none },

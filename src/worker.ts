@@ -44,7 +44,7 @@ const shutdownForce = 20_000;
 export async function runWorker(config: Config, { log, signal, ready }: WorkerRun): Promise<void> {
   await using stack = new AsyncDisposableStack();
   stack.use(await acquireHostLock(config.stateDirectory));
-  const supervisor = stack.use(await connectSupervisor(config.stateDirectory));
+  const supervisor = stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup }));
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, supervisor);

@@ -11,23 +11,34 @@ const insistMs = 10_000;
  * Ends every process for which `isOurs` holds, and every descendant of one: asks with SIGTERM, waits at most `graceMs`
  * for them to go, then sends SIGKILL until two scans in a row find none. Answers how many it ended.
  *
+ * @param killAtOnce how else they are ended when it comes to SIGKILL: by a control group, which no fork outruns
+ *
  * It takes no AbortSignal: a cell that is half ended is worse than a caller that waits, and the wait is bounded.
  *
  * @throws when processes are still there ten seconds after SIGKILL; the message has their numbers
  */
-export async function endProcesses(isOurs: (process: ProcessEntry) => boolean, graceMs: number): Promise<number> {
+export async function endProcesses(
+  isOurs: (process: ProcessEntry) => boolean,
+  graceMs: number,
+  killAtOnce: () => Promise<void> = () => Promise.resolve(),
+): Promise<number> {
   const known = new Set<string>();
   const asked = await findOurs(isOurs, known);
   for (const process of asked) send('SIGTERM', process);
   await untilGone(asked, graceMs);
-  await insist(isOurs, known);
+  await insist(isOurs, known, killAtOnce);
   return known.size;
 }
 
-async function insist(isOurs: (process: ProcessEntry) => boolean, known: Set<string>): Promise<void> {
+async function insist(
+  isOurs: (process: ProcessEntry) => boolean,
+  known: Set<string>,
+  killAtOnce: () => Promise<void>,
+): Promise<void> {
   const deadline = performance.now() + insistMs;
   let emptyScans = 0;
   while (emptyScans < 2) {
+    await killAtOnce();
     const found = await findOurs(isOurs, known);
     emptyScans = found.length === 0 ? emptyScans + 1 : 0;
     if (found.length > 0 && performance.now() > deadline) {

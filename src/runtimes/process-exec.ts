@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { endProcesses } from './end-processes.ts';
 import { closeWriter, openOutputPipe } from './output-pipe.ts';
 import { isSame, type ProcessEntry } from './processes.ts';
@@ -11,10 +12,20 @@ import { type DetachedProcess, spawnDetached } from './spawn-detached.ts';
 export interface ExecTerms {
   /** With the markers in it. */
   env: Record<string, string>;
-  /** Whether a process carries the markers of this run. */
+  /** Whether a process is marked as one of this run. */
   isOurs: (process: ProcessEntry) => boolean;
+  /** Settles, and does not reject, when an earlier run of the same name is over: what it still clears away must not be this one's. */
+  earlier: Promise<unknown>;
+  /** The control group of this run; null where there are none. */
+  group: RunGroup | null;
   graceMs: number;
   outputLimitBytes: number;
+}
+
+export interface RunGroup {
+  make(): Promise<string>;
+  kill(): Promise<void>;
+  remove(): Promise<unknown>;
 }
 
 /** A longer timer fires at once. */
@@ -23,20 +34,28 @@ const longestTimerMs = 2 ** 31 - 1;
 /** How long output is awaited from a process that shed its markers and holds the pipe open. */
 const lastOutputMs = 1000;
 
+/** How often an earlier run is ended that does not go, milliseconds. */
+const againMs = 100;
+
 /** Runs a command to its end, and ends all that it started. See `CellRuntime.exec`. */
 export async function runCommand(command: Command, terms: ExecTerms, signal: AbortSignal): Promise<ExecResult> {
   signal.throwIfAborted();
-  await endProcesses(terms.isOurs, terms.graceMs);
+  const { group, graceMs } = terms;
+  await endEarlier(terms);
   await using log = await openAnew(command.logFile);
+  await using entered = new AsyncDisposableStack();
+  const directory = group === null ? null : await group.make();
+  entered.defer(async () => void (await group?.remove()));
   const pipe = await openOutputPipe(command.logFile);
   using reading = new DisposableStack();
   reading.defer(() => pipe.reader.destroy());
   const startedAt = performance.now();
-  const main = await spawnDetached(command, terms.env, pipe.writer).finally(() => closeWriter(pipe));
+  const main = await spawnDetached(command, terms.env, pipe.writer, directory).finally(() => closeWriter(pipe));
   const recording = recordOutput(pipe.reader, log, terms.outputLimitBytes);
   const ending = await endOf(main, recording, command.timeoutMs, signal);
   const durationMs = Math.round(performance.now() - startedAt);
-  const ended = await endProcesses((process) => terms.isOurs(process) || isSame(process, main.identity), terms.graceMs);
+  const isOurs = (process: ProcessEntry) => terms.isOurs(process) || isSame(process, main.identity);
+  const ended = await endProcesses(isOurs, graceMs, group?.kill);
   const exitCode = await main.exit;
   const output = await lastOf(recording, pipe.reader);
   if (ending === 'aborted') signal.throwIfAborted();
@@ -49,6 +68,13 @@ export async function runCommand(command: Command, terms: ExecTerms, signal: Abo
     outputBytes: output.bytes,
     outputBytesLeftOut: output.leftOut,
   };
+}
+
+/** Again and again, since an earlier run may be just about to start its command. */
+async function endEarlier({ earlier, isOurs, graceMs, group }: ExecTerms): Promise<void> {
+  const over = earlier.then(() => true);
+  do await endProcesses(isOurs, graceMs, group?.kill);
+  while (!(await Promise.race([over, delay(againMs, false)])));
 }
 
 /** A run begins its output anew: what an earlier attempt of it wrote says nothing about this one. */

@@ -2,10 +2,12 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
+import { commandPart, createCellGroups, serverPart } from './cgroup.ts';
+import type { GroupRoot } from './cgroup-root.ts';
 import { endProcesses } from './end-processes.ts';
 import { createPortHolder, type PortHolder } from './port-holder.ts';
 import { runCommand } from './process-exec.ts';
-import { currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
+import { belongsTo, currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
 import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
 import { spawnDetached } from './spawn-detached.ts';
 
@@ -16,19 +18,24 @@ export interface ProcessRuntimeOptions {
   graceMs?: number;
   /** The most that a command's log file may take, in bytes. @default 64 MiB */
   outputLimitBytes?: number;
+  /** Where the control groups of the cells are made. Default: nowhere, and cells are found by their environment alone. */
+  groupRoot?: GroupRoot;
   /** Holds the ports of the cells. Default: one of its own. */
   ports?: PortHolder;
 }
 
 /**
- * Cells as plain processes of the worker's user. They are told apart by markers in their environment and by nothing else:
- * what a cell keeps to, it keeps to by convention.
+ * Cells as plain processes of the worker's user. They are told apart by their control groups, where the host has some, and by markers
+ * in their environment: what a cell keeps to, it keeps to by convention.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntime {
   const { owner, graceMs = 3000, outputLimitBytes = 64 * 1024 * 1024, ports = createPortHolder() } = options;
+  const { groupRoot = { root: null, why: 'nobody looked for control groups' } } = options;
+  const groups = groupRoot.root === null ? null : createCellGroups(groupRoot.root, owner);
   /** Exit codes are told to the parent alone, which this worker may be. By identity; a cell's go when it is destroyed. */
   const exits = new Map<string, { cellId: string; exit: Promise<number | null> }>();
-  const belongs = (cellId: string) => (process: ProcessEntry) => process.owner === owner && process.cellId === cellId;
+  /** Commands that run, by cell and part. */
+  const runs = new Map<string, Promise<void>>();
   const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
 
   return {
@@ -37,11 +44,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       resources: 'the process runtime cannot limit the memory, the processors or the number of processes of a cell',
       network: 'in the process runtime a cell has the network of its host',
     },
-    probe,
+    probe: () => probe(groupRoot),
     async start(spec: ProcessSpec, signal: AbortSignal): Promise<RuntimeHandle> {
       signal.throwIfAborted();
       await using log = await openLog(spec.logFile);
-      const { child, identity, exit } = await spawnDetached(spec, { ...spec.env, ...markers(spec.cellId) }, log.fd);
+      const group = groups === null ? null : await groups.make(spec.cellId, serverPart);
+      const env = { ...spec.env, ...markers(spec.cellId) };
+      const { child, identity, exit } = await spawnDetached(spec, env, log.fd, group);
       if (signal.aborted) {
         await endProcesses((process) => isSame(process, identity), graceMs);
         signal.throwIfAborted();
@@ -52,10 +61,25 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       return { version: 1, runtime: 'process', cellId: spec.cellId, ...identity, bootId: currentBootId() };
     },
     exec(command: Command, signal: AbortSignal) {
-      const env = { ...command.env, ...markers(command.cellId), [execMarker]: command.execId };
-      const ofCell = belongs(command.cellId);
-      const isOurs = (process: ProcessEntry) => ofCell(process) && process.execId === command.execId;
-      return runCommand(command, { env, isOurs, graceMs, outputLimitBytes }, signal);
+      const { cellId, execId } = command;
+      const part = commandPart(execId);
+      const name = `${cellId}/${part}`;
+      const env = { ...command.env, ...markers(cellId), [execMarker]: execId };
+      const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId, part);
+      const group = groups && {
+        make: () => groups.make(cellId, part),
+        kill: () => groups.kill(cellId, part),
+        remove: () => groups.remove(cellId, part),
+      };
+      const earlier = runs.get(name) ?? Promise.resolve();
+      const run = runCommand(command, { env, isOurs, earlier, group, graceMs, outputLimitBytes }, signal);
+      const over = run.then(
+        () => undefined,
+        () => undefined,
+      );
+      runs.set(name, over);
+      void over.then(() => runs.get(name) === over && runs.delete(name));
+      return run;
     },
     async inspect(handle: RuntimeHandle): Promise<RuntimeStatus> {
       if (handle.bootId !== currentBootId()) return { kind: 'gone' };
@@ -67,19 +91,28 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
     relayPort: async (cellId, serverPort) => ports.relay(cellId, serverPort),
     async destroy(cellId: string): Promise<number> {
       ports.cut(cellId);
-      const ended = await endProcesses(belongs(cellId), graceMs);
+      const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId);
+      const ended = await endProcesses(isOurs, graceMs, () => groups?.kill(cellId) ?? Promise.resolve());
+      await groups?.remove(cellId);
       await ports.release(cellId);
       for (const [key, known] of exits) if (known.cellId === cellId) exits.delete(key);
       return ended;
     },
     async list(): Promise<readonly string[]> {
-      const ours = (await scanProcesses()).filter((process) => process.owner === owner);
-      return [...new Set(ours.map((process) => process.cellId))].filter((cellId) => cellId !== null).toSorted();
+      const marks = (await scanProcesses()).flatMap((process) => process.marks);
+      const ours = marks.filter((mark) => mark.owner === owner);
+      return [...new Set(ours.map(({ cellId }) => cellId))].toSorted();
+    },
+    async listEmpty(): Promise<readonly string[]> {
+      // First the groups: one that is made after this look has a process by the next.
+      const all = (await groups?.list()) ?? [];
+      const living = new Set(await this.list());
+      return all.filter((cellId) => !living.has(cellId)).toSorted();
     },
   };
 }
 
-async function probe(): Promise<Probe> {
+async function probe(groups: GroupRoot): Promise<Probe> {
   const instead = 'run the worker on Linux, or in a Linux container or virtual machine';
   if (process.platform !== 'linux') {
     return { usable: false, why: `it finds processes in /proc, which ${process.platform} does not have`, try: instead };
@@ -96,7 +129,9 @@ async function probe(): Promise<Probe> {
     usable: true,
     notes: [
       'separates cells by convention and does not confine them: a cell can read, write and reach whatever the user of the worker can',
-      'processes are found by the markers in their environment: a program that sheds them on purpose and leaves its parent is not found',
+      groups.root === null
+        ? `processes are found by the markers in their environment alone (${groups.why}): a program that sheds them and leaves its parent is not found`
+        : `processes are found by control group (cgroup v2, in ${groups.root}) and by the markers in their environment`,
     ],
   };
 }

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
+import { commandPart, placesIn } from './cgroup.ts';
 
 /** What tells a process from all others since boot: numbers are used again within seconds, a number with its start time is not. */
 export interface ProcessIdentity {
@@ -9,12 +10,19 @@ export interface ProcessIdentity {
   readonly startTime: string;
 }
 
-/** A living process, as one look at /proc found it. A marker is null where the process does not carry it or may not be asked. */
+/** A living process, as one look at /proc found it. */
 export interface ProcessEntry extends ProcessIdentity {
   readonly parent: number;
-  readonly owner: string | null;
-  readonly cellId: string | null;
-  readonly execId: string | null;
+  /** By its environment, and by its control group: what sheds the one still has the other. Empty for strangers, and where it may not be asked. */
+  readonly marks: readonly Mark[];
+}
+
+/** Says to which cell a process belongs. */
+export interface Mark {
+  readonly owner: string;
+  readonly cellId: string;
+  /** The part of the cell, see `CellGroups`; null where that is not known. */
+  readonly part: string | null;
 }
 
 /** Long enough to be quick, short enough that other work of the worker goes on in between. */
@@ -45,6 +53,16 @@ export function startTimeOf(pid: number): string | null {
   return readStat(pid)?.startTime ?? null;
 }
 
+/** Whether a process belongs to an owner, to one cell of it, to one command in that cell. */
+export function belongsTo(process: ProcessEntry, owner: string, cellId?: string, part?: string): boolean {
+  return process.marks.some(
+    (mark) =>
+      mark.owner === owner &&
+      (cellId === undefined || mark.cellId === cellId) &&
+      (part === undefined || mark.part === part),
+  );
+}
+
 export function isSame(one: ProcessIdentity, other: ProcessIdentity): boolean {
   return one.pid === other.pid && one.startTime === other.startTime;
 }
@@ -60,19 +78,22 @@ export function currentBootId(): string {
 }
 
 function readEntry(pid: number): ProcessEntry | null {
-  // The start time is read before the markers. The other way round, the markers of a process that just ended could be
+  // The start time is read before the marks. The other way round, the marks of a process that just ended could be
   // put down to a stranger that got its number; this way the stranger's start time never matches.
   const stat = readStat(pid);
   if (stat === null || stat.dead) return null;
-  const environment = readEnvironment(pid, stat.leaderEnded);
-  return {
-    pid,
-    parent: stat.parent,
-    startTime: stat.startTime,
-    owner: valueOf(environment, ownerMarker),
-    cellId: valueOf(environment, cellMarker),
-    execId: valueOf(environment, execMarker),
-  };
+  const marks = [
+    ...marksIn(readEnvironment(pid, stat.leaderEnded)),
+    ...placesIn(readUnlessGone(`/proc/${pid}/cgroup`) ?? ''),
+  ];
+  return { pid, parent: stat.parent, startTime: stat.startTime, marks };
+}
+
+function marksIn(environment: string): Mark[] {
+  const [owner, cellId] = [valueOf(environment, ownerMarker), valueOf(environment, cellMarker)];
+  if (owner === null || cellId === null) return [];
+  const execId = valueOf(environment, execMarker);
+  return [{ owner, cellId, part: execId === null ? null : commandPart(execId) }];
 }
 
 interface Stat {

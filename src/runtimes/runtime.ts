@@ -77,6 +77,8 @@ export interface CellRuntime {
   relayPort(cellId: string, serverPort: number): Promise<void>;
   /** Ends every process of the cell and gives its ports back, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
   destroy(cellId: string): Promise<number>;
-  /** The ids of the cells of this host's state directory that still have processes, found by their markers and not by a record. */
+  /** The ids of the cells of this host's state directory that still have processes, found by what marks them and not by a record. */
   list(): Promise<readonly string[]>;
+  /** The cells of which something else is left that `destroy` removes, and no process: empty control groups. */
+  listEmpty(): Promise<readonly string[]>;
 }

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import which from 'which';
+import { enterGroup } from './cgroup.ts';
 import { type ProcessIdentity, startTimeOf } from './processes.ts';
 import type { ProcessSpec } from './runtime.ts';
 
@@ -13,17 +16,20 @@ export interface DetachedProcess {
 }
 
 /**
- * Starts a command as the leader of a session of its own, without a shell, its output going to the descriptor `output`.
+ * Starts a command as the leader of a session of its own, its output going to the descriptor `output`. No shell reads its words.
  *
+ * @param group the directory of the control group that it is to be in; null for none
  * @throws when it cannot be started; the message says what is missing
  */
 export async function spawnDetached(
   spec: ProcessSpec,
   env: Record<string, string>,
   output: number,
+  group: string | null,
 ): Promise<DetachedProcess> {
-  const [program, ...parameters] = spec.command;
   try {
+    if (group !== null) await findProgram(spec, env);
+    const [program, ...parameters] = group === null ? spec.command : enterGroup(group, spec.command, env);
     const child = spawn(program, parameters, {
       cwd: spec.directory,
       env,
@@ -38,8 +44,14 @@ export async function spawnDetached(
     return { child, identity: { pid: child.pid, startTime }, exit };
   } catch (error) {
     const why = await reasonOf(error, spec);
-    throw new Error(`cannot start ${program} for cell ${spec.cellId}: ${why}`, { cause: error });
+    throw new Error(`cannot start ${spec.command[0]} for cell ${spec.cellId}: ${why}`, { cause: error });
   }
+}
+
+/** Whoever enters a group first could say so only in its output. */
+async function findProgram({ command: [program], directory }: ProcessSpec, env: Record<string, string>): Promise<void> {
+  if (program.includes('/')) await access(resolve(directory, program), constants.X_OK);
+  else await which(program, { path: env['PATH'] ?? '/usr/bin:/bin' });
 }
 
 function exitOf(child: ChildProcess): Promise<number | null> {

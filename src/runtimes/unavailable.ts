@@ -16,5 +16,6 @@ export function unavailableRuntime(name: IsolationName, reason: { why: string; t
     inspect: () => Promise.resolve({ kind: 'gone' }),
     destroy: () => Promise.resolve(0),
     list: () => Promise.resolve([]),
+    listEmpty: () => Promise.resolve([]),
   };
 }

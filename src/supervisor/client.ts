@@ -7,7 +7,14 @@ import { fileURLToPath } from 'node:url';
 import pWaitFor from 'p-wait-for';
 import { Agent, request } from 'undici';
 import { PortTaken } from '../runtimes/port-holder.ts';
-import { type SupervisorInfo, type WireError, apiVersion, callHeader, socketOf } from './protocol.ts';
+import {
+  type LaunchOptions,
+  type SupervisorInfo,
+  type WireError,
+  apiVersion,
+  callHeader,
+  socketOf,
+} from './protocol.ts';
 
 /** How often an end is asked for while the supervisor still counts us as a worker. */
 const stopTries = 10;
@@ -37,7 +44,7 @@ export class SupervisorError extends Error {
 }
 
 /** Finds the supervisor of a state directory, or starts it, and stays attached until it is disposed. */
-export async function connectSupervisor(stateDirectory: string, idleMs?: number): Promise<SupervisorClient> {
+export async function connectSupervisor(stateDirectory: string, launch: LaunchOptions = {}): Promise<SupervisorClient> {
   const socketPath = socketOf(stateDirectory);
   // The agent's own limits would end a test command after five minutes.
   const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
@@ -74,7 +81,7 @@ export async function connectSupervisor(stateDirectory: string, idleMs?: number)
   const info = () => ask<SupervisorInfo>('GET', '/supervisor', undefined, { signal: AbortSignal.timeout(5_000) });
 
   const ensure = () =>
-    (starting ??= start(stateDirectory, info, idleMs)
+    (starting ??= start({ stateDirectory, ...launch }, info)
       .then(() => attach(agent, url('/attach'), detached.signal))
       .finally(() => (starting = null)));
 
@@ -118,29 +125,31 @@ export async function connectSupervisor(stateDirectory: string, idleMs?: number)
   };
 }
 
-async function start(stateDirectory: string, info: () => Promise<unknown>, idleMs: number | undefined): Promise<void> {
+type Launch = { stateDirectory: string } & LaunchOptions;
+
+async function start(options: Launch, info: () => Promise<unknown>): Promise<void> {
   const answers = () =>
     info().then(
       () => true,
       () => false,
     );
   if (await answers()) return;
-  const child = await launch(stateDirectory, idleMs);
+  const child = await launch(options);
   // Where another one was faster ours ends with 0, and the other answers in a moment.
   const failed = () => (child.exitCode ?? 0) !== 0 || child.signalCode !== null;
   const up = async () => (await answers()) || failed();
   await pWaitFor(up, { interval: 50, timeout: startLimit });
   if (failed() && !(await answers()))
-    throw new SupervisorError(`the supervisor did not start; see ${join(stateDirectory, 'supervisor.log')}`);
+    throw new SupervisorError(`the supervisor did not start; see ${join(options.stateDirectory, 'supervisor.log')}`);
 }
 
 /** In a session of its own, so that it outlives the worker and hears nothing of its terminal. */
-async function launch(stateDirectory: string, idleMs: number | undefined): Promise<ChildProcess> {
+async function launch(options: Launch): Promise<ChildProcess> {
+  const { stateDirectory } = options;
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   await using log = await open(join(stateDirectory, 'supervisor.log'), 'a', 0o600);
   const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
-  const idle = idleMs === undefined ? [] : [String(idleMs)];
-  const child = spawn(process.execPath, [main, stateDirectory, ...idle], {
+  const child = spawn(process.execPath, [main, JSON.stringify(options)], {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   });

@@ -9,13 +9,14 @@ export interface Lifeline {
 }
 
 /** Starts the watchdog of an owner's cells. One that dies is replaced at once. */
-export function holdLifeline(owner: string): Lifeline {
+export function holdLifeline(owner: string, groupRoot: string | null): Lifeline {
+  const words = groupRoot === null ? [owner] : [owner, groupRoot];
   let released = false;
   let watchdog: ChildProcess;
   const start = () => {
     watchdog = spawn(
       process.execPath,
-      [fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url)), owner],
+      [fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url)), ...words],
       {
         stdio: ['pipe', 'ignore', 'inherit'],
         detached: true,

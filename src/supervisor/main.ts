@@ -1,17 +1,14 @@
+import * as v from 'valibot';
+import { launchSchema } from './protocol.ts';
 import { runSupervisor } from './run.ts';
 
-/** What the worker starts: `node main.ts <state directory> [idle milliseconds]`. Ends with 0 when nobody needs it, or one runs already. */
-const [stateDirectory, idle] = process.argv.slice(2);
-if (stateDirectory === undefined) throw new Error('usage: supervisor <state directory> [idle milliseconds]');
+/** What the worker starts: `node main.ts <options as JSON>`. Ends with 0 when nobody needs it, or one runs already. */
+const options = v.parse(launchSchema, JSON.parse(process.argv[2] ?? ''));
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
 try {
-  await runSupervisor({
-    stateDirectory,
-    signal: interrupted.signal,
-    ...(idle === undefined ? {} : { idleMs: Number(idle) }),
-  });
+  await runSupervisor({ ...options, signal: interrupted.signal });
 } catch (error) {
   if (!(error instanceof Error) || error.name !== 'SupervisorRunning') throw error;
 }

@@ -9,6 +9,17 @@ import type { Command, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts
  */
 export const apiVersion = 1;
 
+/** How a supervisor is told to run; what is left out has its default, see `SupervisorOptions`. */
+export const launchSchema = v.strictObject({
+  stateDirectory: v.string(),
+  idleMs: v.exactOptional(v.number()),
+  groups: v.exactOptional(v.string()),
+  endsWithWorkers: v.exactOptional(v.boolean()),
+});
+
+/** What one who connects may choose, should they be the one to start it. */
+export type LaunchOptions = Omit<v.InferOutput<typeof launchSchema>, 'stateDirectory'>;
+
 /** The socket of the supervisor of a state directory; mode 600. */
 export const socketOf = (stateDirectory: string): string => join(stateDirectory, 'supervisor.sock');
 

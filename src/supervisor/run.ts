@@ -4,7 +4,8 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { version } from '../domain/version.ts';
-import { endProcesses } from '../runtimes/end-processes.ts';
+import { findGroupRoot, type GroupSetting } from '../runtimes/cgroup-root.ts';
+import { endOwner } from '../runtimes/end-owner.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
 import { createProcessRuntime } from '../runtimes/process.ts';
 import { createApi } from './api.ts';
@@ -16,6 +17,10 @@ export interface SupervisorOptions {
   stateDirectory: string;
   /** How long it stays without a cell and without a worker, milliseconds. Default: one minute. */
   idleMs?: number;
+  /** Where control groups are made. Default: `auto`. */
+  groups?: GroupSetting;
+  /** It ends, with every cell, when its last worker goes: for a Temporal server that forgets the cells then. Default: false. */
+  endsWithWorkers?: boolean;
   signal: AbortSignal;
   ready?: (info: { pid: number; socket: string }) => void;
 }
@@ -30,19 +35,19 @@ const lookEvery = 1_000;
  * @throws SupervisorRunning when the state directory has one.
  */
 export async function runSupervisor(options: SupervisorOptions): Promise<void> {
-  const { stateDirectory, idleMs = 60_000, signal, ready } = options;
+  const { stateDirectory, idleMs = 60_000, endsWithWorkers = false, signal, ready } = options;
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(stateDirectory);
   await using stack = new AsyncDisposableStack();
   stack.use(await acquireSupervisorLock(owner, stateDirectory));
-  const isOurs = (entry: { owner: string | null }) => entry.owner === owner;
+  const groupRoot = await findGroupRoot(options.groups);
   // What an earlier supervisor left has no keeper any more, and so has ended by definition.
-  await endProcesses(isOurs, 0);
-  const lifeline = holdLifeline(owner);
+  await endOwner(owner, groupRoot.root);
+  const lifeline = holdLifeline(owner, groupRoot.root);
   stack.defer(() => lifeline.release());
 
   const ports = stack.use(createPortHolder());
-  const runtime = createProcessRuntime({ owner, ports });
+  const runtime = createProcessRuntime({ owner, ports, groupRoot });
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
@@ -62,7 +67,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   await listen(server, socket);
   stack.defer(() => closeServer(server, socket));
   ready?.({ pid: process.pid, socket });
-  await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
+  await untilNobodyNeedsIt({ info, idleMs, endsWithWorkers, socket }, AbortSignal.any([signal, stopping.signal]));
 }
 
 async function listen(server: Server, socket: string): Promise<void> {
@@ -86,12 +91,20 @@ async function closeServer(server: Server, socket: string): Promise<void> {
   await rm(socket, { force: true });
 }
 
+interface Needs {
+  info: () => Promise<SupervisorInfo>;
+  idleMs: number;
+  endsWithWorkers: boolean;
+  socket: string;
+}
+
 /** Without a cell, a worker, or its own socket (the state directory was removed) for a while, it is over. */
 async function untilNobodyNeedsIt(
-  { info, idleMs, socket }: { info: () => Promise<SupervisorInfo>; idleMs: number; socket: string },
+  { info, idleMs, endsWithWorkers, socket }: Needs,
   signal: AbortSignal,
 ): Promise<void> {
   let neededAt = Date.now();
+  let hadWorkers = false;
   while (!signal.aborted && Date.now() - neededAt < idleMs) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, lookEvery);
@@ -104,6 +117,8 @@ async function untilNobodyNeedsIt(
     });
     if ((await stat(socket).catch(() => null)) === null) return;
     const { cells, workers } = await info();
+    if (endsWithWorkers && hadWorkers && workers === 0) return;
+    hadWorkers ||= workers > 0;
     if (cells.length > 0 || workers > 0) neededAt = Date.now();
   }
 }

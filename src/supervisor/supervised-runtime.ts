@@ -26,5 +26,6 @@ export function supervised(
     },
     destroy: async (cellId) => (await supervisor.call<{ ended: number }>('/destroy', { cellId })).ended,
     list: () => runtime.list(),
+    listEmpty: () => runtime.listEmpty(),
   };
 }

@@ -1,15 +1,15 @@
-import { endProcesses } from '../runtimes/end-processes.ts';
+import { endOwner } from '../runtimes/end-owner.ts';
 
 /**
  * The lifeline: a process that does nothing but wait for the end of its standard input, which the supervisor holds open.
  * When the supervisor ends, in whatever way, the kernel closes it; then every process of its cells is ended at once.
  *
- * Run as `node watchdog.ts <owner>`.
+ * Run as `node watchdog.ts <owner> [directory of the control groups]`.
  */
-const [owner] = process.argv.slice(2);
-if (owner === undefined) throw new Error('usage: watchdog <owner>');
+const [owner, groupRoot = null] = process.argv.slice(2);
+if (owner === undefined) throw new Error('usage: watchdog <owner> [directory of the control groups]');
 
 // What is sent to the terminal's process group is for the supervisor to obey: this one ends after it.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 for await (const _ of process.stdin);
-await endProcesses((entry) => entry.owner === owner, 0);
+await endOwner(owner, groupRoot);

@@ -32,7 +32,7 @@ export function createGauges(meter: MetricMeter, host: CellHost, capacity: numbe
 
 /** Proportional memory of all processes of the cells, bytes: shared pages count once. */
 async function memoryOf(cellIds: ReadonlySet<string>): Promise<number> {
-  const own = (await scanProcesses()).filter(({ cellId }) => cellId !== null && cellIds.has(cellId));
+  const own = (await scanProcesses()).filter(({ marks }) => marks.some(({ cellId }) => cellIds.has(cellId)));
   const sizes = await Promise.all(own.map(({ pid }) => proportionalSize(pid)));
   return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -8,6 +8,7 @@ import type { Config } from '../config.ts';
 import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { readBaseConfig } from '../opencode/config.ts';
+import { findGroupRoot } from '../runtimes/cgroup-root.ts';
 import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
@@ -27,7 +28,8 @@ export async function makeHost(
   supervisor: SupervisorClient | null = null,
 ): Promise<CellHost> {
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
-  const probed = await probeRuntimes({ owner: await stateDirectoryId(config.stateDirectory) });
+  const owner = await stateDirectoryId(config.stateDirectory);
+  const probed = await probeRuntimes({ owner, groupRoot: await findGroupRoot(config.cgroup) });
   const runtimes =
     supervisor === null
       ? probed

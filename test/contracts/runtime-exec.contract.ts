@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { waitUntil } from '../support/wait-until.ts';
+import { isRunning } from '../support/processes.ts';
 import { type CellUnderTest, outputLimitBytes, script } from './cell-under-test.ts';
 
 const never = new AbortController().signal;
 
 /** What a runtime promises of commands that run to their end. */
-export function execContract(newCell: () => Promise<CellUnderTest>): void {
+export function execContract(newCell: () => Promise<CellUnderTest>, noGroups: string | undefined): void {
   describe('running a command', () => {
     test('answers its exit code, and keeps both of its output streams in order', async () => {
       await using cell = await newCell();
@@ -72,6 +72,21 @@ export function execContract(newCell: () => Promise<CellUnderTest>): void {
       },
     );
 
+    test.skipIf(noGroups)(
+      `ends what left its session, its parent and its environment, and nothing else of the cell${noGroups ? ` (${noGroups})` : ''}`,
+      async () => {
+        await using cell = await newCell();
+        const server = await cell.runtime.start(
+          { ...cell.spec(['sleep', '300']), logFile: `${cell.logFile}.2` },
+          never,
+        );
+        const result = await cell.runtime.exec(cell.command(script('sheds-all')), never);
+        expect(result).toMatchObject({ exitCode: 0, timedOut: false, leftovers: 1 });
+        expect(await isRunning(Number(await readFile(cell.logFile, 'utf8')))).toBe(false);
+        expect(await cell.processes()).toEqual([server.pid]);
+      },
+    );
+
     test('ends the child that ended its parent', async () => {
       await using cell = await newCell();
       const result = await cell.runtime.exec(cell.command(script('kills-parent')), never);
@@ -117,7 +132,17 @@ export function execContract(newCell: () => Promise<CellUnderTest>): void {
       const result = await cell.runtime.exec(cell.command(['true'], { logFile: `${cell.logFile}.again` }), never);
       expect(result).toMatchObject({ exitCode: 0, leftovers: 0 });
       expect(await earlier).toMatchObject({ exitCode: null });
-      await waitUntil(async () => !(await cell.processes()).includes(pid ?? 0));
+      expect(await cell.processes()).not.toContain(pid);
+    });
+
+    test('is not cut short by the end of an earlier run of the same name', async () => {
+      await using cell = await newCell();
+      const earlier = cell.runtime.exec(cell.command(['sleep', '300']), never);
+      await cell.waitForProcesses(1);
+      const logFile = `${cell.logFile}.again`;
+      const result = cell.runtime.exec(cell.command(['/bin/sh', '-c', 'sleep 0.5; exit 3'], { logFile }), never);
+      expect(await earlier).toMatchObject({ exitCode: null });
+      expect(await result).toMatchObject({ exitCode: 3, leftovers: 0 });
     });
   });
 }

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { cellMarker, ownerMarker } from '../../src/domain/names.ts';
 import type { CellRuntime } from '../../src/runtimes/runtime.ts';
 import { isRunning } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -11,7 +12,7 @@ export interface RuntimeUnderTest {
   name: CellRuntime['name'];
   create: CreateRuntime;
   /** What this runtime does not promise, each with the reason: it is skipped, and the reason is shown. */
-  unpromised: Partial<Record<'confinement', string>>;
+  unpromised: Partial<Record<'confinement' | 'groups', string>>;
 }
 
 const never = new AbortController().signal;
@@ -39,6 +40,18 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         const written = (round: number) => [cell.directory, `hello ${round}`, 'no home', 'error'];
         expect(await lines(cell)).toEqual([...written(1), ...written(2)]);
         expect((await stat(cell.logFile)).mode & 0o777).toBe(0o600);
+      });
+
+      test('adds nothing to its environment but the markers of the cell', async () => {
+        await using cell = await newCell();
+        const { env } = cell.spec(['env']);
+        await cell.runtime.start(cell.spec(['env']), never);
+        const given = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+        await waitUntil(async () => (await lines(cell)).length >= given.length + 2);
+        // Some shells say under this name what they started last.
+        const found = (await lines(cell)).filter((line) => !line.startsWith('_='));
+        const markers = [`${ownerMarker}=${cell.owner}`, `${cellMarker}=${cell.cellId}`];
+        expect(found.toSorted()).toEqual([...given, ...markers].toSorted());
       });
 
       test('takes arguments as they are: no shell reads them', async () => {
@@ -142,6 +155,45 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         expect(await isRunning(child)).toBe(false);
       });
 
+      const noGroups = subject.unpromised.groups;
+      const because = noGroups ? ` (${noGroups})` : '';
+      test.skipIf(noGroups)(
+        `ends a process that left its session, its parent and its environment${because}`,
+        async () => {
+          await using cell = await newCell();
+          await cell.runtime.start(cell.spec(script('sheds-all')), never);
+          await waitUntil(async () => (await lines(cell)).length === 1 && (await cell.processes()).length === 0);
+          const daemon = Number((await lines(cell))[0]);
+          expect(await isRunning(daemon)).toBe(true);
+          expect(await cell.runtime.list()).toEqual([cell.cellId]);
+          expect(await cell.runtime.destroy(cell.cellId)).toBe(1);
+          expect(await isRunning(daemon)).toBe(false);
+          expect(await cell.runtime.list()).toEqual([]);
+        },
+      );
+
+      test.skipIf(noGroups)(`ends such processes though each starts the next one and ends${because}`, async () => {
+        await using cell = await newCell();
+        const mark = `${cell.directory}/survived`;
+        await cell.runtime.start(cell.spec([...script('bare-chain'), '300', mark]), never);
+        await waitUntil(async () => (await cell.processes()).length === 0);
+        await cell.runtime.destroy(cell.cellId);
+        expect(await cell.runtime.list()).toEqual([]);
+        await expect(stat(mark)).rejects.toThrow('ENOENT');
+      });
+
+      test('leaves nothing of the cell but its files', async () => {
+        await using cell = await newCell();
+        await cell.runtime.start(cell.spec(['sleep', '300']), never);
+        await cell.runtime.exec(cell.command(['true'], { logFile: `${cell.logFile}.exec` }), never);
+        expect(await cell.runtime.listEmpty()).toEqual([]);
+        for (const pid of await cell.processes()) process.kill(pid, 'SIGKILL');
+        await waitUntil(async () => (await cell.processes()).length === 0);
+        expect(await cell.runtime.listEmpty()).toEqual(noGroups ? [] : [cell.cellId]);
+        await cell.runtime.destroy(cell.cellId);
+        expect(await cell.runtime.listEmpty()).toEqual([]);
+      });
+
       test('asks before it insists', async () => {
         await using cell = await newCell();
         const polite = `trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done`;
@@ -186,7 +238,7 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
       });
     });
 
-    execContract(newCell);
+    execContract(newCell, subject.unpromised.groups);
 
     const skipped = subject.unpromised.confinement;
     test.skipIf(skipped)(

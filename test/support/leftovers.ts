@@ -1,7 +1,8 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import waitFor, { TimeoutError } from 'p-wait-for';
 import { cellMarker } from '../../src/domain/names.ts';
+import { findGroupRoot } from '../../src/runtimes/cgroup-root.ts';
 import { listeners, socketsOf } from './listeners.ts';
 import { runningProcesses } from './processes.ts';
 import { directoryPrefix, runMarker, testRun } from './run.ts';
@@ -11,7 +12,7 @@ export type Traces = ReadonlyMap<string, string>;
 
 /** Every trace there is now, except those of another test run on the same machine. */
 export async function traces(): Promise<Traces> {
-  const found = await Promise.all([tracesOfProcesses(), tracesOfPorts(), tracesOfDirectories()]);
+  const found = await Promise.all([tracesOfProcesses(), tracesOfPorts(), tracesOfDirectories(), tracesOfGroups()]);
   return new Map(found.flat());
 }
 
@@ -59,6 +60,19 @@ async function tracesOfDirectories(): Promise<Trace[]> {
   const names = await readdir(tmpdir());
   const named = names.filter((name) => name.startsWith(directoryPrefix) && (runOf(name) ?? testRun()) === testRun());
   return named.map((name) => [`directory ${name}`, `directory ${tmpdir()}/${name}`]);
+}
+
+/** Control groups with nothing in them: those of another run have processes. */
+async function tracesOfGroups(): Promise<Trace[]> {
+  const { root } = await findGroupRoot();
+  if (root === null) return [];
+  const names = (await readdir(root)).filter((name) => /^agent-cells-[0-9a-f]{32}$/.test(name));
+  const empty = await Promise.all(
+    names.map(async (name) =>
+      /^populated 0$/m.test(await readFile(`${root}/${name}/cgroup.events`, 'utf8').catch(() => '')),
+    ),
+  );
+  return names.filter((_, index) => empty[index]).map((name) => [`group ${name}`, `control group ${root}/${name}`]);
 }
 
 /** Its environment names another run, or a path in that run's temporary directories. */

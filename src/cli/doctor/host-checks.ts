@@ -5,6 +5,7 @@ import { isPortFree } from '../../cell/ports.ts';
 import type { Config } from '../../config.ts';
 import { isolations } from '../../domain/request.ts';
 import { opencodeBinary, opencodeVersion } from '../../opencode/binary.ts';
+import { findGroupRoot } from '../../runtimes/cgroup-root.ts';
 import { probeRuntimes } from '../../runtimes/index.ts';
 import { numberWord } from '../words.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
@@ -58,7 +59,7 @@ async function opencode(): Promise<Finding> {
 }
 
 async function runtimes(config: Config): Promise<Promise<Check>[]> {
-  const probed = await probeRuntimes({ owner: 'doctor' });
+  const probed = await probeRuntimes({ owner: 'doctor', groupRoot: await findGroupRoot(config.cgroup) });
   return isolations.map((name) =>
     check(`runtime ${name}`, () => {
       const { probe } = probed[name];

@@ -12,7 +12,10 @@ import { waitUntil } from '../../support/wait-until.ts';
 runtimeContract({
   name: 'process',
   create: createProcessRuntime,
-  unpromised: { confinement: 'the process runtime separates by convention and does not confine' },
+  unpromised: {
+    confinement: 'the process runtime separates by convention and does not confine',
+    groups: 'without control groups a process is found by its environment alone',
+  },
 });
 
 test(

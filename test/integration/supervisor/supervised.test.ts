@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { afterAll } from 'vitest';
+import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
 import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
 import { createApi } from '../../../src/supervisor/api.ts';
@@ -14,18 +15,23 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const servers = new AsyncDisposableStack();
 afterAll(() => servers.disposeAsync());
 
+const groupRoot = await findGroupRoot();
+
 /** Puts the API of the supervisor, and its socket, between the suite and the runtime. */
 runtimeContract({
   name: 'process',
   create(options) {
-    const runtime = createProcessRuntime(options);
+    const runtime = createProcessRuntime({ ...options, groupRoot });
     const client = serve(runtime);
     return supervised(runtime, {
       call: async (path, body) => (await client).call(path, body),
       callUntil: async (path, body, signal) => (await client).callUntil(path, body, signal),
     });
   },
-  unpromised: { confinement: 'the process runtime separates by convention and does not confine' },
+  unpromised: {
+    confinement: 'the process runtime separates by convention and does not confine',
+    ...(groupRoot.root === null ? { groups: groupRoot.why } : {}),
+  },
 });
 
 async function serve(runtime: CellRuntime): Promise<SupervisorClient> {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import getPort from 'get-port';
@@ -9,16 +9,20 @@ import { describe, expect, test } from 'vitest';
 import { cellMarker } from '../../../src/domain/names.ts';
 import { PortTaken } from '../../../src/runtimes/port-holder.ts';
 import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
+import { createCellGroups } from '../../../src/runtimes/cgroup.ts';
+import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
 import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
 import { type SupervisorClient, connectSupervisor } from '../../../src/supervisor/client.ts';
 import { socketOf } from '../../../src/supervisor/protocol.ts';
 import { supervised } from '../../../src/supervisor/supervised-runtime.ts';
-import { processesMarked } from '../../support/processes.ts';
+import { isRunning, processesMarked } from '../../support/processes.ts';
 import { runMarker, testRun } from '../../support/run.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
+const groupRoot = await findGroupRoot();
+const noGroups = groupRoot.root === null;
 const never = new AbortController().signal;
 
 interface Supervised extends AsyncDisposable {
@@ -34,7 +38,7 @@ interface Supervised extends AsyncDisposable {
 async function supervisedCell(idleMs = 60_000): Promise<Supervised> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
-  const client = stack.use(await connectSupervisor(directory.path, idleMs));
+  const client = stack.use(await connectSupervisor(directory.path, { idleMs }));
   stack.defer(() => endSupervisor(client));
   const runtime = supervised(createProcessRuntime({ owner: await stateDirectoryId(directory.path) }), client);
   const cellId = randomBytes(8).toString('hex');
@@ -89,6 +93,42 @@ describe('the supervisor', () => {
     process.kill((await cell.client.info()).pid, 'SIGKILL');
     await waitUntil(async () => (await cell.processes()).length === 0);
     expect(await cell.processes()).toEqual([]);
+  });
+
+  test.skipIf(noGroups)(
+    'ends those too that left their parent and their environment, and their control groups',
+    async () => {
+      await using cell = await supervisedCell();
+      const said = join(cell.stateDirectory, 'output.log');
+      await cell.start(`sh '${join(import.meta.dirname, '../../fixtures/processes/sheds-all.sh')}'; exec sleep 300`);
+      await waitUntil(async () => (await readFile(said, 'utf8')).includes('\n'));
+      const daemon = Number(await readFile(said, 'utf8'));
+      expect(await isRunning(daemon)).toBe(true);
+      process.kill((await cell.client.info()).pid, 'SIGKILL');
+      await waitUntil(async () => !(await isRunning(daemon)));
+      expect(await isRunning(daemon)).toBe(false);
+      const groups = createCellGroups(groupRoot.root ?? '', await stateDirectoryId(cell.stateDirectory));
+      await waitUntil(async () => (await groups.list()).length === 0);
+      expect(await groups.list()).toEqual([]);
+    },
+  );
+
+  test.skipIf(noGroups)('removes at its start what control groups an earlier one left', async () => {
+    await using directory = await temporaryDirectory();
+    const groups = createCellGroups(groupRoot.root ?? '', await stateDirectoryId(directory.path));
+    await groups.make(randomBytes(8).toString('hex'), 'server');
+    await using client = await connectSupervisor(directory.path);
+    expect(await groups.list()).toEqual([]);
+    await endSupervisor(client);
+  });
+
+  test('leaves no zombie of the processes that it started', async () => {
+    await using cell = await supervisedCell();
+    const { pid } = await cell.client.info();
+    for (let round = 0; round < 3; round += 1) await cell.start('exec true');
+    const children = async () => (await statesOfChildren(pid)).filter((state) => state === 'Z');
+    await waitUntil(async () => (await cell.processes()).length === 0 && (await children()).length === 0);
+    expect(await children()).toEqual([]);
   });
 
   test('ends its cells when it is stopped by a signal', async () => {
@@ -203,6 +243,16 @@ describe('a command', () => {
     expect(await cell.processes()).toEqual([]);
   });
 });
+
+/** Those of every child of a process, zombies included. */
+async function statesOfChildren(parent: number): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+  return stats.flatMap((text) => {
+    const [state = '', of] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return Number(of) === parent ? [state] : [];
+  });
+}
 
 /** Ends the supervisor that a client is connected to, if there is one, and waits for its end. */
 async function endSupervisor(client: SupervisorClient): Promise<void> {

@@ -1,0 +1,119 @@
+import { constants } from 'node:fs';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * The control groups (cgroup v2) of one state directory: `agent-cells-<owner>/<cellId>/<part>`, a part being the server or one
+ * command. A process is born in the group of its parent and leaves it for no session, double fork or empty
+ * environment. Limits of a cell are files of the cell's group, for runtimes that set any.
+ */
+export interface CellGroups {
+  /** Makes a group for what is about to start in a cell. Idempotent. Answers its directory, for `enterGroup`. */
+  make(cellId: string, part: string): Promise<string>;
+  /** The kernel ends everything in the groups of a part, a cell, or the whole state directory at once: no fork gets away. */
+  kill(cellId?: string, part?: string): Promise<void>;
+  /** Removes the same groups, which must have been killed. Idempotent. Answers whether there was one. */
+  remove(cellId?: string, part?: string): Promise<boolean>;
+  /** The cells that have groups, with or without processes in them. */
+  list(): Promise<string[]>;
+}
+
+/** Where in the groups a process is. */
+export interface GroupPlace {
+  owner: string;
+  cellId: string;
+  part: string | null;
+}
+
+/** The part of a cell in which its server runs, and whatever its agent starts. */
+export const serverPart = 'server';
+
+/** The part of a cell in which one command runs. */
+export const commandPart = (execId: string): string => `command-${encodeURIComponent(execId)}`;
+
+/** A process that got SIGKILL leaves its group within this time, milliseconds, or hangs in the kernel. */
+const emptyWithinMs = 5_000;
+const pollMs = 10;
+
+/** @param root a directory that `findGroupRoot` answered */
+export function createCellGroups(root: string, owner: string): CellGroups {
+  const top = join(root, groupName(owner));
+  const place = (cellId?: string, part?: string) => join(top, cellId ?? '.', part ?? '.');
+  return {
+    async make(cellId, part) {
+      await mkdir(place(cellId, part), { recursive: true });
+      return place(cellId, part);
+    },
+    kill: (cellId, part) => killGroup(place(cellId, part)),
+    async remove(cellId, part) {
+      const removed = await removeGroup(place(cellId, part));
+      // With the last cell the group of the state directory goes too; while others have groups in it, it cannot.
+      if (cellId !== undefined && part === undefined) await rmdir(top).catch(() => undefined);
+      return removed;
+    },
+    list: () => childrenOf(top),
+  };
+}
+
+/**
+ * The command that joins a group and then becomes the other command, under the same process id: it is in the group before
+ * anything of that command has run. It ends with 125 when it cannot join.
+ */
+export function enterGroup(
+  directory: string,
+  command: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): [string, ...string[]] {
+  // The shell adds the working directory to the environment, which is to be exactly what was given.
+  const clean = 'PWD' in env ? '' : 'unset PWD; ';
+  return ['/bin/sh', '-c', `echo $$ > "$0/cgroup.procs" || exit 125; ${clean}exec "$@"`, directory, ...command];
+}
+
+/** The places that a text of `/proc/<pid>/cgroup` names: more than one where agent-cells runs in a cell of agent-cells. */
+export function placesIn(text: string): GroupPlace[] {
+  const path = /^0::(.*)$/m.exec(text)?.[1] ?? '';
+  return [...path.matchAll(/\/agent-cells-([^/]+)\/([0-9a-f]{16})(?:\/([^/]+))?(?=\/|$)/g)].map(
+    ([, owner = '', cellId = '', part]) => ({ owner, cellId, part: part ?? null }),
+  );
+}
+
+const groupName = (owner: string): string => `agent-cells-${owner}`;
+
+async function killGroup(directory: string): Promise<void> {
+  // Not there: the group is gone, or the kernel is older than 5.14; then signals end what is found to be in the group.
+  await writeFile(join(directory, 'cgroup.kill'), '1', { flag: constants.O_WRONLY }).catch(unlessGone);
+}
+
+/** Children first: a group that has some cannot be removed. */
+async function removeGroup(directory: string): Promise<boolean> {
+  for (const child of await childrenOf(directory)) await removeGroup(join(directory, child));
+  const deadline = performance.now() + emptyWithinMs;
+  for (;;) {
+    try {
+      await rmdir(directory);
+      return true;
+    } catch (error) {
+      if (isGone(error)) return false;
+      if (!hasCode(error, ['EBUSY', 'ENOTEMPTY']) || performance.now() > deadline) throw error;
+    }
+    await delay(pollMs);
+  }
+}
+
+async function childrenOf(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    unlessGone(error);
+    return [];
+  });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+function unlessGone(error: unknown): void {
+  if (!isGone(error)) throw error;
+}
+
+const isGone = (error: unknown): boolean => hasCode(error, ['ENOENT', 'ENODEV']);
+
+const hasCode = (error: unknown, codes: readonly string[]): boolean =>
+  error instanceof Error && 'code' in error && codes.includes(String(error.code));

@@ -1,0 +1,17 @@
+import { createCellGroups } from './cgroup.ts';
+import { endProcesses } from './end-processes.ts';
+import { belongsTo } from './processes.ts';
+
+/**
+ * Ends every process of every cell of a state directory at once, without asking any, and removes their control groups. Idempotent.
+ *
+ * @param groupRoot where the groups were made; null where there are none
+ * @throws when processes do not end on SIGKILL
+ */
+export async function endOwner(owner: string, groupRoot: string | null): Promise<void> {
+  const groups = groupRoot === null ? null : createCellGroups(groupRoot, owner);
+  const kill = () => groups?.kill() ?? Promise.resolve();
+  await kill();
+  await endProcesses((process) => belongsTo(process, owner), 0, kill);
+  await groups?.remove();
+}
