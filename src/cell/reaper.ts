@@ -9,7 +9,7 @@ import { teardownCell } from './teardown.ts';
 
 /** Something on this host that no running workflow owns any more, and why that is so. */
 export interface Unowned {
-  resource: 'cell' | 'process' | 'worktree' | 'port' | 'lease';
+  resource: 'cell' | 'process' | 'group' | 'worktree' | 'port' | 'lease';
   cellId: string;
   why: string;
 }
@@ -23,8 +23,8 @@ const claimLapses = 5 * 60_000;
 const grace = 5 * 60_000;
 
 /**
- * Finds what no running workflow owns: leases whose run has ended or that never came to a spawn, and processes,
- * worktrees and ports of cells that have no lease. It goes by leases and markers, and never by name.
+ * Finds what no running workflow owns: leases whose run has ended or that never came to a spawn, and processes, control
+ * groups, worktrees and ports of cells that have no lease. It goes by leases and markers, and never by name.
  * What cannot be decided is left alone.
  */
 export async function findUnowned(host: CellHost, isOpen: IsOpen): Promise<Unowned[]> {
@@ -63,9 +63,10 @@ export async function releaseUnowned(host: CellHost, { resource, cellId }: Unown
         await teardownCell(host, cellId);
         return true;
       case 'process':
-        return (await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.destroy(cellId)))).some(
-          (ended) => ended > 0,
-        );
+        return (await destroyed(host, cellId)).some((ended) => ended > 0);
+      case 'group':
+        await destroyed(host, cellId);
+        return true;
       case 'worktree':
         return await removeUnknownWorktree(join(hostPaths(host.stateDirectory).worktrees, cellId));
       case 'port':
@@ -79,6 +80,11 @@ export async function releaseUnowned(host: CellHost, { resource, cellId }: Unown
   }
 }
 
+const destroyed = (host: CellHost, cellId: string): Promise<number[]> =>
+  Promise.all(runtimesOf(host).map((runtime) => runtime.destroy(cellId)));
+
+const runtimesOf = (host: CellHost) => Object.values(host.runtimes).map(({ runtime }) => runtime);
+
 async function whyUnowned(lease: Lease, isOpen: IsOpen): Promise<string | null> {
   const open = await isOpen(lease.owner);
   if (open === null) return null;
@@ -89,7 +95,8 @@ async function whyUnowned(lease: Lease, isOpen: IsOpen): Promise<string | null> 
 
 async function resourcesOf(host: CellHost): Promise<Unowned[]> {
   const { worktrees, ports } = hostPaths(host.stateDirectory);
-  const processes = (await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.list()))).flat();
+  const processes = (await Promise.all(runtimesOf(host).map((runtime) => runtime.list()))).flat();
+  const groups = (await Promise.all(runtimesOf(host).map((runtime) => runtime.listEmpty()))).flat();
   const oldPorts = new Set(await oldNames(ports));
   const held = (await listPorts(ports)).filter(({ port }) => oldPorts.has(String(port)));
   const of = (resource: Unowned['resource'], cellIds: readonly string[]): Unowned[] =>
@@ -98,6 +105,7 @@ async function resourcesOf(host: CellHost): Promise<Unowned[]> {
       .map((cellId) => ({ resource, cellId, why: 'there is no lease of its cell' }));
   return [
     ...of('process', processes),
+    ...of('group', groups),
     ...of('worktree', await oldNames(worktrees)),
     ...of(
       'port',

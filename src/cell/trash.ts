@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { codeOf } from './create-file.ts';
 import { hostPaths } from './paths.ts';
@@ -22,6 +22,11 @@ export async function discard(stateDirectory: string, path: string): Promise<boo
   }
   await rm(place, { recursive: true, force: true, maxRetries: 3 });
   return true;
+}
+
+/** How many things are being deleted, or were when a worker died. */
+export async function countTrash(stateDirectory: string): Promise<number> {
+  return (await readdir(hostPaths(stateDirectory).trash).catch(() => [])).length;
 }
 
 /** Deletes what a worker that died did not come to delete. */

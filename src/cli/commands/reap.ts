@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { acquireHostLock } from '../../cell/hostlock.ts';
+import { countTrash, emptyTrash } from '../../cell/trash.ts';
 import { findUnowned, releaseUnowned, type Unowned } from '../../cell/reaper.ts';
 import { askTemporal } from '../../worker/reaping.ts';
 import { connectSupervisor } from '../../supervisor/client.ts';
@@ -26,7 +27,11 @@ export function define(command: Command, cli: Cli): void {
     .action((flags: ReapFlags) => reap(flags, cli));
 }
 
-interface Reaped extends Unowned {
+interface Reaped {
+  resource: Unowned['resource'] | 'trash';
+  /** Null for the trash. */
+  cellId: string | null;
+  why: string;
   outcome: 'found' | 'released' | 'not released';
 }
 
@@ -35,13 +40,21 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { client } = stack.use(await cli.connect());
   if (!dryRun) stack.use(await alone(config.stateDirectory, () => acquireHostLock(config.stateDirectory)));
-  const supervisor = dryRun ? null : stack.use(await connectSupervisor(config.stateDirectory));
+  const supervisor = dryRun
+    ? null
+    : stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup }));
   stack.defer(async () => void (await supervisor?.stop()));
   const host = await makeHost(config, hostLog({ ...config, logLevel: 'warn' }), supervisor);
   const reaped: Reaped[] = [];
   for (const unowned of await findUnowned(host, askTemporal(client))) {
     const outcome = dryRun ? 'found' : (await releaseUnowned(host, unowned)) ? 'released' : 'not released';
     reaped.push({ ...unowned, outcome });
+  }
+  const discarded = await countTrash(config.stateDirectory);
+  if (!dryRun) await emptyTrash(config.stateDirectory);
+  if (discarded > 0) {
+    const why = `the deletion of ${discarded} ${discarded === 1 ? 'directory' : 'directories'} was begun and not finished`;
+    reaped.push({ resource: 'trash', cellId: null, why, outcome: dryRun ? 'found' : 'released' });
   }
   print(reaped, json === true, cli);
   if (reaped.some(({ outcome }) => outcome === 'not released')) cli.exit(exitCodes.error);
@@ -53,7 +66,7 @@ function print(reaped: readonly Reaped[], json: boolean, cli: Cli): void {
   cli.print(
     renderTable(
       ['cell', 'what', 'outcome', 'why'],
-      reaped.map(({ cellId, resource, outcome, why }) => [cellId, resource, outcome, why]),
+      reaped.map(({ cellId, resource, outcome, why }) => [cellId ?? '–', resource, outcome, why]),
       cli.colors,
     ),
   );
