@@ -16,6 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/config.ts': ['src/domain'],
 
   'src/git': ['src/domain'],
+  'src/gateway': ['src/domain'],
   'src/opencode': ['src/domain'],
   'src/runtimes': ['src/domain'],
   'src/templates': ['src/domain'],

@@ -1,0 +1,213 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { askProvider } from './ask-provider.ts';
+import { type Budget, BudgetSpent, type Reservation } from './budget.ts';
+import { type Cooldowns, retryAfterOf } from './cooldown.ts';
+import { modelLabel } from './grant.ts';
+import { headersToClient, headersToProvider, withoutSecrets } from './headers.ts';
+import type { CellLedger } from './ledger.ts';
+import type { ExchangeOutcome, Meter } from './meter.ts';
+import type { ModelRequest } from './model-request.ts';
+import { costOf } from './price.ts';
+import { Refusal, sendRefusal } from './refusal.ts';
+import { type AnswerWatch, watchAnswer } from './watch-answer.ts';
+
+/** What a request of a cell is passed on with. */
+export interface ExchangeDeps {
+  budget: Budget;
+  ledger: CellLedger;
+  cooldowns: Cooldowns;
+  meter: Meter;
+  limits: ExchangeLimits;
+  /** Hears until when the request waits for a cool-down, milliseconds since the epoch; null when it no longer does. */
+  waiting: (until: number | null) => void;
+}
+
+/** All in milliseconds. */
+export interface ExchangeLimits {
+  /** How long a provider may say nothing. */
+  silenceMs: number;
+  /** From the sending of a request to the end of its answer. */
+  totalMs: number;
+  /** How long cool-downs may hold a request back; of a longer one the client is told. */
+  longestWaitMs: number;
+}
+
+/** One request of a cell, and what it is answered with. */
+export interface Exchange {
+  call: ModelRequest;
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** Aborted when the client has gone, or the cell is closed. */
+  gone: AbortSignal;
+}
+
+/** Passes one request on: makes room for it in the budget, waits for cool-downs, streams the answer, counts what was used. Never rejects. */
+export async function passOn(deps: ExchangeDeps, exchange: Exchange): Promise<ExchangeOutcome> {
+  const { call, response, gone } = exchange;
+  const label = modelLabel(call.route.provider, call.model);
+  let outcome: ExchangeOutcome = 'broken';
+  try {
+    const room = await makeRoom(deps.budget, exchange);
+    const relayed = await account(deps, exchange, label, room);
+    outcome = relayed.outcome;
+    deps.meter.ended(label, outcome);
+    // Only now: who has seen the end of an answer finds it counted.
+    response.end(relayed.rest);
+    return outcome;
+  } catch (error) {
+    const refusal =
+      error instanceof Refusal ? error : new Refusal('gateway_failed', 'the gateway failed', { cause: error });
+    if (gone.aborted) outcome = 'left';
+    else if (refusal.code === 'token_budget_spent') outcome = 'refused';
+    else if (refusal.code === 'cooling_down') outcome = 'error';
+    deps.meter.ended(label, outcome);
+    if (response.headersSent || gone.aborted) response.destroy();
+    else sendRefusal(response, refusal);
+    return outcome;
+  }
+}
+
+/** How an answer went, and what is left to be sent of it. */
+interface Relayed {
+  outcome: ExchangeOutcome;
+  rest: string;
+}
+
+async function makeRoom(budget: Budget, { call, gone }: Exchange): Promise<Reservation> {
+  try {
+    return await budget.reserve(call.estimate, gone);
+  } catch (error) {
+    if (error instanceof BudgetSpent) throw new Refusal('token_budget_spent', error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Whatever happens, the room is given back, and what was used is written down. */
+async function account(deps: ExchangeDeps, exchange: Exchange, label: string, room: Reservation): Promise<Relayed> {
+  const { call } = exchange;
+  const watch = watchAnswer(call);
+  try {
+    await passCooldown(deps, exchange, label, Date.now());
+    const settle = await deps.ledger.enter(label, call.estimate.input);
+    try {
+      return await converse(deps, exchange, label, watch);
+    } finally {
+      const used = watch.used();
+      const cost = costOf(used.tokens, call.price);
+      deps.meter.used(label, used.tokens, used.estimated, cost);
+      await settle({ model: label, ...used, cost });
+    }
+  } finally {
+    room.settle(watch.used().tokens.total);
+  }
+}
+
+async function converse(deps: ExchangeDeps, exchange: Exchange, label: string, watch: AnswerWatch): Promise<Relayed> {
+  const { call, request, gone } = exchange;
+  const { silenceMs, totalMs } = deps.limits;
+  const headers = headersToProvider(request.headers, call.route, call.body);
+  const since = Date.now();
+  for (;;) {
+    using limit = endingAfter(totalMs, gone);
+    const sentAt = performance.now();
+    const { url, body } = call;
+    const answer = await askProvider({ url, headers, body, silenceMs, sent: () => watch.sent() }, limit.signal);
+    const status = answer.statusCode ?? 0;
+    const rest = status === 429 || status === 529 ? retryAfterOf(answer.headers) : null;
+    if (rest === null) {
+      return await relay(exchange, answer, watch, () =>
+        deps.meter.firstToken(label, (performance.now() - sentAt) / 1000),
+      );
+    }
+    watch.refused();
+    answer.resume();
+    deps.cooldowns.begin(label, Math.max(rest, shortestCooldown));
+    deps.meter.cooled(label);
+    await passCooldown(deps, exchange, label, since);
+  }
+}
+
+/** A provider that says "at once" and refuses again would be asked without a pause, milliseconds. */
+const shortestCooldown = 1_000;
+
+async function passCooldown(deps: ExchangeDeps, { gone }: Exchange, label: string, since: number): Promise<void> {
+  const { cooldowns, limits, waiting } = deps;
+  const until = cooldowns.until(label);
+  if (until === null) return;
+  if (until - since > limits.longestWaitMs)
+    throw new Refusal('cooling_down', `the provider wants ${label} left alone until ${new Date(until).toISOString()}`, {
+      retryAfterMs: until - Date.now(),
+    });
+  try {
+    await cooldowns.pass(label, waiting, gone);
+  } finally {
+    waiting(null);
+  }
+}
+
+async function relay(
+  { call, response }: Exchange,
+  answer: IncomingMessage,
+  watch: AnswerWatch,
+  first: () => void,
+): Promise<Relayed> {
+  const status = answer.statusCode ?? 0;
+  if (status >= 300) {
+    watch.refused();
+    const text = withoutSecrets(await beginningOf(answer), call.route);
+    if (status < 400)
+      throw new Refusal('provider_unreachable', `the provider redirects (${status}), which is not followed`);
+    response.writeHead(status, headersToClient(answer.headers));
+    return { outcome: 'error', rest: text };
+  }
+  watch.begin(/^text\/event-stream\b/i.test(answer.headers['content-type'] ?? ''));
+  response.writeHead(status, headersToClient(answer.headers)).flushHeaders();
+  let began = false;
+  await pipeline(
+    answer,
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        if (!began) first();
+        began = true;
+        watch.take(chunk);
+        yield chunk;
+      }
+    },
+    response,
+    { end: false },
+  );
+  watch.end();
+  return { outcome: 'answered', rest: '' };
+}
+
+/** An error says what it has to say in its first 64 KiB. */
+async function beginningOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    // without an encoding a stream of the network gives buffers
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > 64 * 1024) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Aborts with another signal, or when its time is over. */
+function endingAfter(milliseconds: number, other: AbortSignal): Disposable & { signal: AbortSignal } {
+  const controller = new AbortController();
+  const leave = () => controller.abort(other.reason);
+  const overdue = () =>
+    controller.abort(new Refusal('provider_silent', `the answer took longer than ${milliseconds / 1000} seconds`));
+  const timer = setTimeout(overdue, milliseconds);
+  other.addEventListener('abort', leave, { once: true });
+  if (other.aborted) leave();
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      other.removeEventListener('abort', leave);
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+import { estimateRequest } from '../../../src/gateway/estimate.ts';
+import { headersToClient, headersToProvider, withoutSecrets } from '../../../src/gateway/headers.ts';
+import { destinationOf } from '../../../src/gateway/model-api.ts';
+import { costOf } from '../../../src/gateway/price.ts';
+import { refuseReach } from '../../../src/gateway/reach.ts';
+
+const route = {
+  provider: 'acme',
+  baseUrl: 'https://models.acme.test/v1',
+  headers: { authorization: 'Bearer the-real-key' },
+  models: { one: null },
+};
+
+describe('the target of a request', () => {
+  test('is one of three paths of a provider', () => {
+    expect(destinationOf('/acme/v1/chat/completions')).toEqual({
+      provider: 'acme',
+      api: 'chat',
+      path: '/chat/completions',
+    });
+    expect(destinationOf('/acme/v1/responses')).toMatchObject({ api: 'responses', path: '/responses' });
+    expect(destinationOf('/acme/v1/messages')).toMatchObject({ api: 'messages', path: '/messages' });
+  });
+
+  test.for([
+    '/v1/chat/completions',
+    '/acme/v1/chat/completions/',
+    '/acme/v1/chat/completions?api-version=1',
+    '/acme/v1//chat/completions',
+    '/acme/v1/chat/../files',
+    '/acme/v1/chat%2fcompletions',
+    '/acme/v1/files',
+    '/acme/v1/models',
+    '/acme/v1/responses/resp_1',
+    '/acme/../other/v1/messages',
+    '//acme/v1/messages',
+    'http://elsewhere.test/acme/v1/messages',
+    '*',
+    '',
+  ])('is not %j', (target) => {
+    expect(destinationOf(target)).toBeNull();
+  });
+});
+
+describe('a body', () => {
+  const ask = (body: Record<string, unknown>) => () => refuseReach(body, ['one']);
+
+  test.for<Record<string, unknown>>([
+    { models: ['one', 'another'] },
+    { mcp_servers: [{ url: 'https://elsewhere.test' }] },
+    { plugins: [{ id: 'web' }] },
+    { web_search_options: {} },
+    { background: true },
+    { tools: [{ type: 'web_search' }] },
+    { tools: [{ type: 'web_fetch_20250910', name: 'web_fetch' }] },
+    { tools: [{ type: 'code_execution_20250825' }] },
+    { tools: [{ type: 'mcp', server_url: 'https://elsewhere.test' }] },
+    { tools: ['web_search'] },
+    {
+      messages: [
+        { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://elsewhere.test/?secret' } }] },
+      ],
+    },
+    { messages: [{ content: [{ type: 'image', source: { type: 'url', url: 'https://elsewhere.test/?secret' } }] }] },
+    { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'https://elsewhere.test/?secret' }] }] },
+    { input: [{ content: [{ type: 'input_file', file_url: 'https://elsewhere.test/?secret' }] }] },
+  ])('that would make the provider reach further than its model is refused: %j', (body) => {
+    expect(ask(body)).toThrow(/reach further than its model/);
+  });
+
+  test.for<Record<string, unknown>>([
+    { models: ['one'] },
+    { background: false, plugins: null },
+    {
+      tools: [
+        { type: 'function', function: { name: 'bash' } },
+        { name: 'bash', input_schema: {} },
+        { type: 'bash_20250124' },
+      ],
+    },
+    { messages: [{ role: 'user', content: 'see https://elsewhere.test' }] },
+    { messages: [{ content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
+    { messages: [{ content: [{ type: 'tool_use', input: { url: 'https://elsewhere.test' } }] }] },
+    { messages: [{ tool_calls: [{ function: { name: 'fetch', arguments: '{"url":"https://elsewhere.test"}' } }] }] },
+    { input: 'see https://elsewhere.test' },
+  ])('of an agent at work is not: %j', (body) => {
+    expect(ask(body)).not.toThrow();
+  });
+});
+
+describe('the headers', () => {
+  test('of a client lose every credential, and get ours', () => {
+    const client = {
+      authorization: 'Bearer of-the-cell',
+      'x-api-key': 'of-the-cell',
+      cookie: 'a=b',
+      host: '127.0.0.1:8080',
+      'openai-organization': 'somebody-else',
+      'proxy-authorization': 'Basic x',
+      connection: 'upgrade',
+      'content-type': 'application/json',
+      'anthropic-version': '2023-06-01',
+      'x-session-id': 'ses_1',
+    };
+    expect(headersToProvider(client, route, '{"é":1}')).toEqual({
+      'content-type': 'application/json',
+      'anthropic-version': '2023-06-01',
+      'x-session-id': 'ses_1',
+      'accept-encoding': 'identity',
+      authorization: 'Bearer the-real-key',
+      'content-length': 8,
+    });
+  });
+
+  test('of a provider that reach the client set no cookie and lead nowhere', () => {
+    const provider = {
+      'content-type': 'text/event-stream',
+      'set-cookie': ['a=b'],
+      location: 'https://elsewhere.test',
+      'x-ratelimit-remaining-tokens': '5',
+      'retry-after': '3',
+      'transfer-encoding': 'chunked',
+    };
+    expect(headersToClient(provider)).toEqual({
+      'content-type': 'text/event-stream',
+      'x-ratelimit-remaining-tokens': '5',
+      'retry-after': '3',
+    });
+  });
+});
+
+test('an error that repeats the key is told without it', () => {
+  expect(withoutSecrets('{"error":"Bearer the-real-key: the-real-key is wrong"}', route)).toBe(
+    '{"error":"***: *** is wrong"}',
+  );
+});
+
+describe('the estimate of a request', () => {
+  test('counts its characters and its longest answer', () => {
+    const body = { model: 'one', max_tokens: 300, messages: [{ content: 'x'.repeat(4000) }] };
+    expect(estimateRequest(body)).toEqual({ input: Math.ceil(JSON.stringify(body).length / 4), output: 300 });
+    expect(estimateRequest({ max_completion_tokens: 7 }).output).toBe(7);
+    expect(estimateRequest({ max_output_tokens: 8 }).output).toBe(8);
+    expect(estimateRequest({ max_tokens: -1 }).output).toBe(8_192);
+  });
+
+  test('does not take the encoding of an image for text', () => {
+    const url = `data:image/png;base64,${'A'.repeat(1_000_000)}`;
+    expect(estimateRequest({ messages: [{ content: [{ image_url: { url } }] }] }).input).toBeLessThan(3_000);
+  });
+});
+
+test('the cost is known where the price is', () => {
+  const tokens = { input: 1000, output: 200, reasoning: 300, cacheRead: 4000, cacheWrite: 100, total: 5600 };
+  const price = { input: 3, output: 15, cacheRead: 0.3, cacheWrite: 3.75 };
+  expect(costOf(tokens, price)).toBeCloseTo(0.003 + 0.0075 + 0.0012 + 0.000_375, 9);
+  expect(costOf(tokens, null)).toBeNull();
+});
