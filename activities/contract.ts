@@ -77,9 +77,15 @@ export interface AgentUsage {
   lastActivity: number | null;
 }
 
-export interface ExecuteReport {
+export interface ExecuteReport extends Outgrown {
   kind: 'finished' | 'budget-spent';
   usage: AgentUsage;
+}
+
+/** Of a step that others follow. */
+interface Outgrown {
+  /** The memory that the cell uses, in a sentence, when its server should be replaced before the next step. */
+  outgrown?: string;
 }
 
 /** The first detail of the failure when an agent's turn has failed: what was used all the same. */
@@ -107,7 +113,7 @@ export interface RunTestsInput {
   protectedPaths: string[];
 }
 
-export interface TestReport extends Omit<TestSummary, 'rounds'> {
+export interface TestReport extends Omit<TestSummary, 'rounds'>, Outgrown {
   /** The tree that was tested, and that is to be committed. */
   tree: string;
   /** Whether that tree differs from the base; when it does not, the tests were skipped. */

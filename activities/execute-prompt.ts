@@ -3,6 +3,7 @@ import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { raiseBudget } from '../src/cell/budget.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/cell/open-cell.ts';
+import { outgrown } from '../src/cell/outgrown.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
@@ -49,7 +50,9 @@ async function execute(
     const end = await takeTurn(host, agent, input, progress, signal);
     if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
       await stop(agent, signal);
-    return conclude(end, usageOf(progress.latest()));
+    const report = conclude(end, usageOf(progress.latest()));
+    const large = await outgrown(host, input.cellId);
+    return large === null ? report : { ...report, outgrown: large };
   } catch (error) {
     if (signal.aborted && interruptionOf(signal) === 'cancelled') await stop(agent, AbortSignal.timeout(5_000));
     throw error;

@@ -1,3 +1,4 @@
+import { outgrown } from '../src/cell/outgrown.ts';
 import { testCell } from '../src/cell/test-cell.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import type { HostActivities, RunTestsInput, TestReport } from './contract.ts';
@@ -8,6 +9,8 @@ import { stepFailure } from './step-failure.ts';
 export const createRunTests =
   (host: CellHost): HostActivities['runTests'] =>
   (input: RunTestsInput): Promise<TestReport> =>
-    withHeartbeat((signal) =>
-      testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'CommitFailed')),
-    );
+    withHeartbeat(async (signal) => {
+      const report = await testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'CommitFailed'));
+      const large = report.outcome === 'failed' ? await outgrown(host, input.cellId) : null;
+      return large === null ? report : { ...report, outgrown: large };
+    });

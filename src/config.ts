@@ -41,6 +41,8 @@ export interface Config {
   templates: string;
   /** How long an agent may say nothing before it counts as hung. */
   silenceLimitMs: number;
+  /** What a cell may use in all before its server is replaced between two steps, bytes. */
+  serverMemory: number;
   /** Where the agent's shell finds programs: the `PATH` of the worker. */
   path: string;
   /** How long the artifacts of an ended cell are kept. */
@@ -88,6 +90,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     logFormat: get('CELLS_LOG_FORMAT'),
     templates: get('CELLS_AGENTS'),
     silenceLimitMs: get('CELLS_SILENCE_LIMIT'),
+    serverMemory: get('CELLS_SERVER_MEMORY'),
     path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
     providerEnvironment: pick(values, isProviderKey),
@@ -163,6 +166,13 @@ const ports = v.pipe(
   v.check(({ from, to }) => from >= 1024 && to <= 65_535 && from <= to, portsAllowed),
 );
 
+const sizeAllowed = 'a size such as 512m or 2g';
+const size = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,12}[kmgt]?$/i, sizeAllowed),
+  v.transform((value) => Number.parseInt(value, 10) * 1024 ** ' kmgt'.indexOf(value.slice(-1).toLowerCase())),
+);
+
 const addressAllowed = 'host:port, such as 127.0.0.1:9464 or [::1]:9464';
 const address = v.pipe(
   v.string(),
@@ -204,6 +214,7 @@ const settings = {
   CELLS_LOG_FORMAT: { schema: v.nullable(v.picklist(['pretty', 'json'], 'pretty or json')), default: none },
   CELLS_AGENTS: { schema: path, default: () => shippedTemplates },
   CELLS_SILENCE_LIMIT: { schema: duration, default: () => '5m' },
+  CELLS_SERVER_MEMORY: { schema: size, default: () => '1g' },
   CELLS_ARTIFACT_RETENTION: { schema: duration, default: () => '7d' },
 } as const;
 

@@ -49,6 +49,10 @@ export interface CellRecord {
   testTimeout: number;
   /** How many times the host's limit the agent may be silent. */
   patience: number;
+  /** The memory that the cell uses, in a sentence, when its server should be replaced before the next step. */
+  outgrown: string | null;
+  /** The round in which the server was replaced for that; null when it never was. */
+  recycledIn: number | null;
 }
 
 /** Opens the record of a cell that waits in the queue. */
@@ -76,6 +80,8 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     protectedPathsTouched: [],
     testTimeout: request.testTimeout,
     patience: 1,
+    outgrown: null,
+    recycledIn: null,
   };
   upsertSearchAttributes([
     { key: searchAttributes.agentId, value: request.agentId },

@@ -5,6 +5,7 @@ import type { Life } from './life.ts';
 import { cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
 import type { Ending } from './ending.ts';
 import { longerTime } from './escalation.ts';
+import { recycle } from './recycle.ts';
 import { executeOrRevive } from './revive.ts';
 
 /** Lets the agent work, tests what it made, gives it the failing output as often as the request allows, and commits. */
@@ -15,11 +16,13 @@ export async function developAndTest(host: HostSteps, life: Life): Promise<Endin
   for (let round = 0; ; round += 1) {
     const overspent = await execute(host, life, { round, text, why });
     if (overspent) return overspent;
+    if (request.testCommand !== undefined) await recycle(host, life, round, 'test');
     const report = await test(host, life, round);
     if (report?.changed === false) return unchanged;
     if (report === null || report.outcome === 'passed') return commit(host, life, report);
     if (round >= request.maxRepairs) return testsFailed(report, round + 1);
     text = repairPrompt(request.testCommand ?? '', report);
+    await recycle(host, life, round + 1, 'repair');
     why = `the tests ${howTheyFailed(report)}`;
   }
 }
@@ -52,6 +55,7 @@ async function execute(host: HostSteps, life: Life, assignment: Assignment): Pro
     taken = inbox.open(host);
     const report = await executeOrRevive(host, life, assignment);
     recordUsage(record, report.usage);
+    record.outgrown = report.outgrown ?? null;
     await condition(() => inbox.pending() === 0);
     if (report.kind === 'budget-spent' && record.tokens.total >= record.tokenBudget) return overspent(life);
     if (report.kind === 'budget-spent') taken = -1;
@@ -86,6 +90,7 @@ async function test(host: HostSteps, life: Life, round: number): Promise<TestRep
   const rounds = record.tests.rounds + (outcome === 'skipped' ? 0 : 1);
   record.tests = { outcome, exitCode, durationMs: record.tests.durationMs + durationMs, rounds, outputTail };
   if (report.timedOut) record.testTimeout = longerTime(testTimeout);
+  record.outgrown = report.outgrown ?? null;
   touch(life, report.protectedPathsTouched);
   return report;
 }

@@ -27,6 +27,8 @@ export interface CellHost {
   readonly path: string;
   /** How long an agent may say nothing before it counts as hung, milliseconds. */
   readonly silenceLimitMs: number;
+  /** What a cell may use in all, bytes: one that comes near it gets another server between two steps. */
+  readonly serverMemory: number;
   /** Servers that boot at the same time: booting is a matter of the processor, and more at once only make each slower. */
   readonly boots: Semaphore;
   readonly log: Logger;

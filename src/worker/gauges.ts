@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { MetricMeter } from '@temporalio/common';
 import type { CellHost } from '../cell/host.ts';
 import { listPorts } from '../cell/ports.ts';
 import { hostPaths } from '../cell/paths.ts';
 import { isolations } from '../domain/request.ts';
-import { scanProcesses } from '../runtimes/processes.ts';
+import { memoryByCell } from '../runtimes/cell-memory.ts';
 import { type Metric, metrics } from '../telemetry/metrics.ts';
 
 /** What is true of the host just now; called whenever somebody asks for the metrics. */
@@ -25,19 +24,11 @@ export function createGauges(meter: MetricMeter, host: CellHost, capacity: numbe
     for (const runtime of isolations) {
       active.set(leases.filter((lease) => lease.runtime === runtime).length, { ...labels, runtime });
     }
-    memory.set(await memoryOf(new Set(leases.map(({ cellId }) => cellId))), labels);
+    const sizes = await memoryByCell(new Set(leases.map(({ cellId }) => cellId)));
+    memory.set(
+      [...sizes.values()].reduce((sum, size) => sum + size, 0),
+      labels,
+    );
     ports.set((await listPorts(hostPaths(host.stateDirectory).ports)).length, labels);
   };
-}
-
-/** Proportional memory of all processes of the cells, bytes: shared pages count once. */
-async function memoryOf(cellIds: ReadonlySet<string>): Promise<number> {
-  const own = (await scanProcesses()).filter(({ marks }) => marks.some(({ cellId }) => cellIds.has(cellId)));
-  const sizes = await Promise.all(own.map(({ pid }) => proportionalSize(pid)));
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-async function proportionalSize(pid: number): Promise<number> {
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
-  return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;
 }

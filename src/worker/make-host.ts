@@ -48,6 +48,7 @@ export async function makeHost(
     providerEnvironment: config.providerEnvironment,
     path: config.path,
     silenceLimitMs: config.silenceLimitMs,
+    serverMemory: config.serverMemory,
     boots: new Semaphore(Math.max(2, availableParallelism())),
     log,
   };

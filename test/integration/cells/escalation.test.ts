@@ -8,7 +8,7 @@ import { places, turnsOf } from '../../support/turns.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const scripts = fileURLToPath(new URL('../../fixtures/scripts/patience.yaml', import.meta.url));
-const limits = { timeout: 300_000 };
+const limits = { timeout: 600_000 };
 
 describe.concurrent('a cell whose agent says nothing for long', () => {
   let fleet: Fleet;
@@ -21,7 +21,7 @@ describe.concurrent('a cell whose agent says nothing for long', () => {
   test('waits as long as the provider says, and shows that it does', limits, async () => {
     const cell = await fleet.start('rate-limited-for-long');
     const told = async () => (await stateOf(fleet, cell)).doing ?? '';
-    await waitUntil(async () => /^waiting for the provider until \S+Z.*Too many requests/.test(await told()), 120_000);
+    await waitUntil(async () => /^waiting for the provider until \S+Z.*Too many requests/.test(await told()), 300_000);
     expect(await cell.result()).toMatchObject({ status: 'committed' });
     await expectNoRecovery(fleet, cell);
     expect(places(turnsOf(fleet.model, 'rate-limited-for-long'))).toEqual(['1.1', '1.1', '1.2']);
@@ -29,7 +29,7 @@ describe.concurrent('a cell whose agent says nothing for long', () => {
 
   test('waits for a model that is slow, within the silence limit', limits, async () => {
     const cell = await fleet.start('slow-model');
-    await waitUntil(async () => (await stateOf(fleet, cell)).doing === 'waiting for the model', 120_000);
+    await waitUntil(async () => (await stateOf(fleet, cell)).doing === 'waiting for the model', 300_000);
     expect(await cell.result()).toMatchObject({ status: 'committed' });
     await expectNoRecovery(fleet, cell);
   });

@@ -1,0 +1,18 @@
+import { readFile } from 'node:fs/promises';
+import { scanProcesses } from './processes.ts';
+
+/** Proportional memory of all processes of each cell, bytes: shared pages count once. */
+export async function memoryByCell(cellIds: ReadonlySet<string>): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  if (cellIds.size === 0) return sizes;
+  for (const { pid, marks } of await scanProcesses()) {
+    const cellId = marks.find((mark) => cellIds.has(mark.cellId))?.cellId;
+    if (cellId !== undefined) sizes.set(cellId, (sizes.get(cellId) ?? 0) + (await proportionalSize(pid)));
+  }
+  return sizes;
+}
+
+async function proportionalSize(pid: number): Promise<number> {
+  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
+  return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;
+}
