@@ -23,6 +23,8 @@ export interface FleetOptions {
   /** A file of scripts. Default: `test/fixtures/scripts/suite.yaml`. */
   scripts?: string;
   temporalAddress: string;
+  /** Puts the worker into a session of its own: Ctrl-C in a terminal then reaches its starter alone, which ends it in order. */
+  detached?: boolean;
 }
 
 /** A worker process of its own, with all that it needs: a repository, a scripted model, and a namespace of its own on the shared Temporal server. */
@@ -92,7 +94,7 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
     env,
     worker: { pid: 0, metricsUrl: '', log: () => '', end: () => Promise.resolve(null) },
     async startWorker() {
-      fleet.worker = await startWorker(env);
+      fleet.worker = await startWorker(env, options.detached ?? false);
       fleet.metricsUrl = fleet.worker.metricsUrl;
       return fleet.worker;
     },
@@ -130,7 +132,7 @@ async function isServed(connection: Connection, namespace: string): Promise<bool
   );
 }
 
-async function startWorker(env: Record<string, string>): Promise<WorkerProcess> {
+async function startWorker(env: Record<string, string>, detached: boolean): Promise<WorkerProcess> {
   const child = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'worker'], {
     cwd: root,
     env,
@@ -139,6 +141,7 @@ async function startWorker(env: Record<string, string>): Promise<WorkerProcess> 
     all: true,
     reject: false,
     cleanup: true,
+    detached,
     // A worker that is busy takes its time to hand its cells back.
     forceKillAfterDelay: false,
   });

@@ -24,7 +24,7 @@ export async function startOpencodeServer(config: object): Promise<OpencodeServe
   await prepareHome(home.path);
   const marker = `test-${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
-  stack.defer(() => endAll(marker));
+  stack.defer(() => endMarked(marker));
   const server = execa(opencodeBinary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], {
     cwd: home.path,
     extendEnv: false,
@@ -60,8 +60,8 @@ async function listeningPort(output: AsyncIterable<unknown>): Promise<number> {
   throw new Error(`OpenCode ended before it listened: ${said}`);
 }
 
-/** What an agent started in a session of its own is no child of the server, but carries its marker. */
-async function endAll(marker: string): Promise<void> {
+/** Ends all processes of a marked server. What an agent started in a session of its own is no child of the server, but carries its marker. */
+export async function endMarked(marker: string): Promise<void> {
   const nothingLeft = async () => {
     const left = await processesMarked(cellMarker, marker);
     for (const { pid } of left) kill(pid);

@@ -1,0 +1,59 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../../support/source-files.ts';
+import { type TrialResults, trialTable } from '../memory-trial/table.ts';
+import { renderMarkdown, type FigureTable } from '../render.ts';
+import type { BenchResults } from '../results.ts';
+import { benchTables } from '../tables.ts';
+
+/** What lies in `docs/performance`; null where there is no such file. */
+export interface Figures {
+  bench: BenchResults | null;
+  trials: TrialResults | null;
+}
+
+export function readFigures(): Figures {
+  // Written by the programs that these types belong to.
+  return { bench: read('bench.json') as BenchResults | null, trials: read('memory-trial.json') as TrialResults | null };
+}
+
+/** A page with its figures in their places: between `<!-- figures: name -->` and `<!-- end of figures -->`. */
+export function withFigures(page: string, figures: Figures): string {
+  return page.replaceAll(place, (_, name: string) => {
+    const text = textOf(name, figures);
+    return `<!-- figures: ${name} -->\n\n${text}\n\n<!-- end of figures -->`;
+  });
+}
+
+const place = /<!-- figures: ([a-z-]+) -->[\s\S]*?<!-- end of figures -->/g;
+
+function textOf(name: string, { bench, trials }: Figures): string {
+  switch (name) {
+    case 'run':
+      return bench === null ? none : runText(bench);
+    case 'bench':
+      return bench === null ? none : benchTables(bench).map(section).join('\n\n');
+    case 'trials':
+      return trials === null ? none : section(trialTable(trials));
+    default:
+      throw new Error(`there are no figures called ${name}`);
+  }
+}
+
+const none = 'None yet.';
+
+function runText({ at, commit, command, machine, versions }: BenchResults): string {
+  return [
+    `- \`${command}\`, ${at.slice(0, 10)}, commit \`${commit}\``,
+    `- ${machine.cpus} processors (${machine.cpuModel}), ${Math.round(machine.memoryMiB / 1024)} GiB of memory, Linux ${machine.kernel}`,
+    `- Node ${versions.node}, OpenCode ${versions.opencode}, Temporal CLI ${versions.temporal}, agent-cells ${versions.agentCells}`,
+  ].join('\n');
+}
+
+const section = (table: FigureTable): string =>
+  [`### ${table.title}`, renderMarkdown(table), ...(table.note === undefined ? [] : [table.note])].join('\n\n');
+
+function read(name: string): unknown {
+  const file = join(root, 'docs', 'performance', name);
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
+}

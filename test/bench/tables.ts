@@ -1,0 +1,187 @@
+import type { FigureTable } from './render.ts';
+import type {
+  BenchResults,
+  CellCost,
+  Distribution,
+  FloorFigures,
+  HeldFigures,
+  PartFigures,
+  RunFigures,
+  SequenceFigures,
+  SpawnFigures,
+} from './results.ts';
+import { median, spread, sum } from './statistics.ts';
+
+/** All that a run of the bench says, a table for each question. */
+export function benchTables({ parts, left }: BenchResults): FigureTable[] {
+  const { held, sequence, floor, spawn } = parts;
+  const runs = runsIn(parts);
+  return [
+    ...(held ? [timesTable(held), memoryTable(held)] : []),
+    ...(runs.length > 0 ? [costTable(runs)] : []),
+    ...(sequence ? [growthTable(sequence)] : []),
+    ...(floor ? [floorTable(floor, runs)] : []),
+    ...(spawn ? [spawnTable(spawn)] : []),
+    {
+      title: 'What was left',
+      head: ['part', 'processes, ports, worktrees, leases, directories'],
+      rows: Object.entries(left).map(([part, lines]) => [part, lines.length === 0 ? 'none' : lines.join('; ')]),
+    },
+  ];
+}
+
+/** Runs of the same kind, under one name. */
+export interface NamedRuns {
+  name: string;
+  runs: readonly RunFigures[];
+}
+
+export function runsIn({ held, sequence, 'at-once': atOnce = [] }: Partial<PartFigures>): NamedRuns[] {
+  return [
+    ...atOnce.map(({ size, runs }) => ({ name: `${size} at once`, runs })),
+    ...(held ? [{ name: `${held.cells} held at once`, runs: [held] }] : []),
+    ...(sequence
+      ? [{ name: `${sequence.cells} in sequence, ${sequence.concurrency} at a time`, runs: [sequence] }]
+      : []),
+  ];
+}
+
+/** Seconds of processor time, with the Temporal server's or without. */
+const totalCost = ({ cell, worker, git, supervisor }: CellCost): number => sum([cell, worker, git, supervisor]);
+
+function timesTable({ cells, times, held, verdict }: HeldFigures): FigureTable {
+  const row = (name: string, figures: Distribution) => [
+    name,
+    ...[figures.p50, figures.p95, figures.least, figures.most].map(duration),
+  ];
+  return {
+    title: `${cells} cells alive at once: how long each part of a cell's life took`,
+    head: ['part', 'p50', 'p95', 'least', 'most'],
+    rows: [
+      row('queue', times.queue),
+      row('spawn', times.spawn),
+      row('first token', times.firstToken),
+      row('held after its edit', held),
+      row('test', times.test),
+      row('commit', times.commit),
+      row('teardown', times.teardown),
+      row('verdict, without the time held', verdict),
+    ],
+  };
+}
+
+function memoryTable({ cells, perCell, together, peakResident, peak, machine }: HeldFigures): FigureTable {
+  return {
+    title: `${cells} cells alive at once: memory, when each had edited its file`,
+    head: ['what', 'figure'],
+    rows: [
+      ['a cell, median (least to most)', withSpread(perCell, mebibytes)],
+      ['all cells', mebibytes(together.cells)],
+      ['worker', mebibytes(together.worker)],
+      ['supervisor', mebibytes(together.supervisor)],
+      ['Temporal server', mebibytes(together.temporal)],
+      ['all cells, the most of all samples', mebibytes(peak.cells)],
+      ['less available on the machine, the most of all samples', mebibytes(peak.taken)],
+      ['resident in a server, the most it ever had', withSpread(peakResident, mebibytes)],
+      ['swap used', mebibytes(machine.swapUsed)],
+      ['processes killed for want of memory', String(machine.killed)],
+      ['cells made anew', String(machine.respawned)],
+    ],
+    note: 'PSS: what is shared is divided among those that share it.',
+  };
+}
+
+function costTable(named: readonly NamedRuns[]): FigureTable {
+  return {
+    title: 'Throughput, and processor time for one cell',
+    head: [
+      'cells',
+      'cells a minute',
+      'CPU',
+      'in the cell',
+      'worker',
+      'git',
+      'supervisor',
+      'Temporal server',
+      'history events',
+    ],
+    rows: named.map(({ name, runs }) => [
+      name,
+      figures(
+        runs,
+        ({ cells, wallSeconds }) => (cells / wallSeconds) * 60,
+        (figure) => figure.toFixed(1),
+      ),
+      figures(runs, ({ cost }) => totalCost(cost), seconds),
+      ...(['cell', 'worker', 'git', 'supervisor', 'temporal'] as const).map((part) =>
+        figures(runs, ({ cost }) => cost[part], seconds),
+      ),
+      figures(
+        runs,
+        ({ historyEvents }) => historyEvents.p50,
+        (figure) => figure.toFixed(0),
+      ),
+    ]),
+    note: 'CPU is the sum of cell, worker, git and supervisor. Where a thing was done several times: median (least to most).',
+  };
+}
+
+function growthTable({ growth, slope, cells }: SequenceFigures): FigureTable {
+  const [first, middle, last] = [growth[0], growth[Math.floor(growth.length / 2)], growth.at(-1)];
+  const row = (name: string, of: 'worker' | 'supervisor') => {
+    const at = (look: typeof first) =>
+      look === undefined ? '' : `${mebibytes(look[of])}, ${look[`${of}Files`]} files`;
+    return [name, at(first), at(middle), at(last), `${slope[of].toFixed(2)} MiB`];
+  };
+  return {
+    title: `What grows over ${cells} cells: anonymous memory and open files`,
+    head: ['process', 'before', 'half way', 'at the end', 'per hundred cells, second half'],
+    rows: [row('worker', 'worker'), row('supervisor', 'supervisor')],
+  };
+}
+
+function floorTable({ lean, plain }: FloorFigures, named: readonly NamedRuns[]): FigureTable {
+  const ratios = (cpu: number) =>
+    named.map(({ runs }) => (median(runs.map(({ cost }) => totalCost(cost))) / cpu).toFixed(2));
+  const row = (name: string, { cpu, wall }: FloorFigures['lean']) => [
+    name,
+    withSpread(cpu, seconds),
+    withSpread(wall, seconds),
+    ...ratios(cpu.p50),
+  ];
+  return {
+    title: 'The floor: `git worktree add`, `opencode run`, test, commit, in a plain shell loop',
+    head: ['loop', 'CPU', 'time', ...named.map(({ name }) => `${name}: times its CPU`)],
+    rows: [row('OpenCode with the switches of cells', lean), row('OpenCode as it comes', plain)],
+  };
+}
+
+function spawnTable({ bare, cold }: SpawnFigures): FigureTable {
+  return {
+    title: 'Spawn, one at a time',
+    head: ['what', 'time'],
+    rows: [
+      ['`opencode serve` alone, until it has proved to be well', withSpread(bare.wall, duration)],
+      ['spawn of a cell, cold', withSpread(cold, duration)],
+      ['times the bare boot', (cold.p50 / bare.wall.p50).toFixed(2)],
+    ],
+  };
+}
+
+function figures(
+  runs: readonly RunFigures[],
+  pick: (run: RunFigures) => number,
+  show: (figure: number) => string,
+): string {
+  const all = runs.map(pick);
+  const [least, most] = spread(all);
+  return all.length === 1 ? show(median(all)) : `${show(median(all))} (${show(least)} to ${show(most)})`;
+}
+
+const withSpread = ({ p50, least, most }: Distribution, show: (figure: number) => string): string =>
+  `${show(p50)} (${show(least)} to ${show(most)})`;
+
+const mebibytes = (figure: number): string => `${figure.toFixed(0)} MiB`;
+const seconds = (figure: number): string => `${figure.toFixed(figure < 1 ? 3 : 2)} s`;
+const duration = (milliseconds: number): string =>
+  milliseconds < 1_000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
