@@ -27,6 +27,10 @@ export interface CellPaths {
   home: string;
   /** The password of the server, mode 600. */
   secret: string;
+  /** What the cell has used of its models, as the gateway counted it. */
+  modelLedger: string;
+  /** The cell's own way to its models, where it does not share the network of the host. */
+  modelSocket: string;
   /** The index with which the host writes the cell's tree. */
   index: string;
   /** The tree that a round of the tests judges; the first round is 0. */
@@ -71,6 +75,8 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     lease: join(directory, 'lease.json'),
     home: join(directory, 'home'),
     secret: join(directory, 'secret'),
+    modelLedger: join(directory, 'model-ledger.jsonl'),
+    modelSocket: join(directory, 'model.sock'),
     index: join(directory, 'index'),
     snapshot: (round) => join(directory, `snapshot-${wholeNumber(round)}.json`),
     worktree: join(host.worktrees, cellId),

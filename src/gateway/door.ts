@@ -47,16 +47,11 @@ export async function openDoor(socketPath: string, answer: Answer): Promise<Open
   // A socket that lies there is what a gateway left that was killed: a cell has one gateway.
   await rm(socketPath, { force: true });
   stack.defer(() => rm(socketPath, { force: true }));
-  const before = process.umask(0o177);
-  try {
-    await listen(
-      stack,
-      handle(() => true),
-      { path: socketPath },
-    );
-  } finally {
-    process.umask(before);
-  }
+  await listen(
+    stack,
+    handle(() => true),
+    { path: socketPath },
+  );
   const tcp = await listen(
     stack,
     handle((request) => sameToken(tokenOf(request), token)),
@@ -82,7 +77,13 @@ async function listen(
   server.maxConnections = mostConnections;
   // OpenCode keeps connections for its next step; one that closes just then would look like a fault of the provider.
   server.keepAliveTimeout = 0;
-  server.listen(where);
+  // The socket is made within this call, and nothing else is: the mode of what others make is theirs.
+  const before = process.umask(0o177);
+  try {
+    server.listen(where);
+  } finally {
+    process.umask(before);
+  }
   await once(server, 'listening');
   stack.defer(async () => {
     const closed = new Promise((resolve) => server.close(resolve));

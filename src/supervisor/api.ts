@@ -1,15 +1,19 @@
 import { Hono } from 'hono';
 import { stream } from 'hono/streaming';
 import * as v from 'valibot';
+import type { Gateway } from '../gateway/gateway.ts';
 import type { CellRuntime } from '../runtimes/runtime.ts';
 import {
+  type GatewayState,
   type SupervisorInfo,
   type WireError,
   apiVersion,
+  budgetSchema,
   callHeader,
   cancelSchema,
   cellSchema,
   commandSchema,
+  grantSchema,
   handleSchema,
   portSchema,
   processSchema,
@@ -19,6 +23,7 @@ import {
 /** What the routes act on. */
 export interface SupervisorParts {
   runtime: CellRuntime;
+  gateway: Gateway;
   info: () => Promise<SupervisorInfo>;
   /** Called when a worker comes; the answer is called when it goes. */
   attached: () => () => void;
@@ -27,7 +32,7 @@ export interface SupervisorParts {
 }
 
 /** The API of the supervisor: the runtime interface over HTTP, and a connection by which it knows that a worker is there. */
-export function createApi({ runtime, info, attached, stop }: SupervisorParts): Hono {
+export function createApi({ runtime, gateway, info, attached, stop }: SupervisorParts): Hono {
   const api = new Hono().basePath(`/v${apiVersion}`);
   const calls = new Map<string, AbortController>();
 
@@ -73,8 +78,21 @@ export function createApi({ runtime, info, attached, stop }: SupervisorParts): H
   });
   api.post('/destroy', async (context) => {
     const { cellId } = await parse(cellSchema, context.req);
+    await gateway.close(cellId);
     return context.json({ ended: await runtime.destroy(cellId) });
   });
+  api.post('/gateway/open', async (context) => context.json(await gateway.open(await parse(grantSchema, context.req))));
+  api.post('/gateway/extend', async (context) => {
+    const { cellId, tokenBudget } = await parse(budgetSchema, context.req);
+    return context.json(gateway.extend(cellId, tokenBudget));
+  });
+  api.post('/gateway/close', async (context) => {
+    await gateway.close((await parse(cellSchema, context.req)).cellId);
+    return context.json({});
+  });
+  api.post('/gateway/state', (context) =>
+    context.json<GatewayState>({ accounts: gateway.accounts(), models: gateway.figures() }),
+  );
   api.get('/cells', async (context) => context.json(await runtime.list()));
   api.get('/attach', (context) =>
     stream(context, async (body) => {

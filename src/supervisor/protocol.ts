@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { isolations } from '../domain/request.ts';
+import type { CellAccount } from '../gateway/gateway.ts';
+import type { CellGrant } from '../gateway/grant.ts';
+import type { ModelFigures } from '../gateway/meter.ts';
 import type { Command, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts';
 
 /**
@@ -79,3 +82,34 @@ export const cancelSchema = v.strictObject({ call: v.string() });
 export const portSchema = v.strictObject({ cellId, port });
 export const cellSchema = v.strictObject({ cellId });
 export const stopSchema = v.strictObject({ force: v.boolean() });
+
+const price = v.number();
+const tokenBudget = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** It carries the keys of providers: it is never logged, and never written down. */
+export const grantSchema = v.strictObject({
+  cellId,
+  tokenBudget,
+  routes: v.array(
+    v.strictObject({
+      provider: v.string(),
+      // What is wrong is not repeated: it may hold a credential.
+      baseUrl: v.pipe(v.string(), v.url('must be a URL')),
+      headers: strings,
+      models: v.record(
+        v.string(),
+        v.nullable(v.strictObject({ input: price, output: price, cacheRead: price, cacheWrite: price })),
+      ),
+    }),
+  ),
+}) satisfies v.GenericSchema<unknown, CellGrant>;
+
+export const budgetSchema = v.strictObject({ cellId, tokenBudget });
+
+/** What the model gateway says of itself. */
+export interface GatewayState {
+  /** Of the cells whose doors are open. */
+  accounts: CellAccount[];
+  /** Of the models that were asked for since the supervisor started. */
+  models: ModelFigures[];
+}

@@ -3,7 +3,9 @@ import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
+import { cellPaths } from '../cell/paths.ts';
 import { version } from '../domain/version.ts';
+import { createGateway } from '../gateway/gateway.ts';
 import { findGroupRoot, type GroupSetting } from '../runtimes/cgroup-root.ts';
 import { endOwner } from '../runtimes/end-owner.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
@@ -48,6 +50,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
 
   const ports = stack.use(createPortHolder());
   const runtime = createProcessRuntime({ owner, ports, groupRoot });
+  const gateway = stack.use(createGateway({ filesOf: (cellId) => modelFiles(stateDirectory, cellId) }));
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
@@ -59,7 +62,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
     workers += 1;
     return () => void (workers -= 1);
   };
-  const api = createApi({ runtime, info, attached, stop: () => stopping.abort() });
+  const api = createApi({ runtime, gateway, info, attached, stop: () => stopping.abort() });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
   // A test command may run for hours.
   server.requestTimeout = 0;
@@ -68,6 +71,11 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   stack.defer(() => closeServer(server, socket));
   ready?.({ pid: process.pid, socket });
   await untilNobodyNeedsIt({ info, idleMs, endsWithWorkers, socket }, AbortSignal.any([signal, stopping.signal]));
+}
+
+function modelFiles(stateDirectory: string, cellId: string): { ledger: string; socket: string } {
+  const { modelLedger: ledger, modelSocket: socket } = cellPaths(stateDirectory, cellId);
+  return { ledger, socket };
 }
 
 async function listen(server: Server, socket: string): Promise<void> {

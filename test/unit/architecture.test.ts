@@ -17,7 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'src/git': ['src/domain'],
   'src/gateway': ['src/domain'],
-  'src/opencode': ['src/domain'],
+  'src/opencode': ['src/domain', 'src/gateway'],
   'src/runtimes': ['src/domain'],
   'src/templates': ['src/domain'],
   'src/scripted-model': ['src/domain'],
@@ -34,7 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/client.ts': ['src/domain', 'src/temporal', 'src/client', 'workflows/messages.ts'],
 
   // Small, and without the Temporal SDK: it outlives workers.
-  'src/supervisor': ['src/domain', 'src/cell', 'src/runtimes'],
+  'src/supervisor': ['src/domain', 'src/cell', 'src/gateway', 'src/runtimes'],
 
   'src/worker': [...base, 'src/telemetry/metrics.ts', 'src/cell', 'src/opencode', 'src/runtimes', 'src/supervisor'],
   // The one file that sees every layer: it puts the worker together.

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { afterAll } from 'vitest';
 import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
+import { createGateway } from '../../../src/gateway/gateway.ts';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
 import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
 import { createApi } from '../../../src/supervisor/api.ts';
@@ -38,7 +40,12 @@ async function serve(runtime: CellRuntime): Promise<SupervisorClient> {
   const directory = servers.use(await temporaryDirectory());
   const info = () =>
     Promise.resolve({ apiVersion, version: 'test', pid: process.pid, startedAt: Date.now(), cells: [], workers: 0 });
-  const api = createApi({ runtime, info, attached: () => () => undefined, stop: () => undefined });
+  const gateway = servers.use(
+    createGateway({
+      filesOf: () => ({ ledger: join(directory.path, 'ledger'), socket: join(directory.path, 'model') }),
+    }),
+  );
+  const api = createApi({ runtime, gateway, info, attached: () => () => undefined, stop: () => undefined });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
   server.listen(socketOf(directory.path));
   await once(server, 'listening');
