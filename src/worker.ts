@@ -27,6 +27,8 @@ export interface WorkerRun {
   log: Logger;
   /** Ends the worker: no more cells are claimed, running steps are handed back within a bounded time. */
   signal: AbortSignal;
+  /** Agents end with this worker, in whatever way it ends, where no other is attached to the supervisor. Default: they outlive it. */
+  endsWithWorkers?: boolean;
   /** Called once the worker serves its queues. */
   ready?: (worker: { hostId: string; metricsUrl: string }) => void;
 }
@@ -41,10 +43,15 @@ const shutdownForce = 20_000;
  *
  * @throws UserError when a setting, Temporal, or another worker on the state directory is in the way.
  */
-export async function runWorker(config: Config, { log, signal, ready }: WorkerRun): Promise<void> {
+export async function runWorker(
+  config: Config,
+  { log, signal, endsWithWorkers = false, ready }: WorkerRun,
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   stack.use(await acquireHostLock(config.stateDirectory));
-  const supervisor = stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup }));
+  const supervisor = stack.use(
+    await connectSupervisor(config.stateDirectory, { groups: config.cgroup, endsWithWorkers }),
+  );
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, supervisor);

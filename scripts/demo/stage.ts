@@ -4,22 +4,30 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
-import waitFor from 'p-wait-for';
 import { endCells } from '../../src/cli/end-cells.ts';
 import { openLocalTemporal, type LocalTemporal } from '../../src/cli/local-temporal.ts';
 import type { Cli } from '../../src/cli/cli.ts';
-import { claimTaskQueue, workflowTaskQueue } from '../../src/domain/names.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { startScriptedModel } from '../../src/scripted-model/server.ts';
+import { type SupervisorClient, connectSupervisor } from '../../src/supervisor/client.ts';
 import { connectTemporal, temporalTarget } from '../../src/temporal/connection.ts';
+import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 /** Everything that the agents of the demo need. Disposing takes it all away again. */
 export interface Stage extends AsyncDisposable {
   temporal: LocalTemporal;
   client: Client;
   namespace: string;
+  /** Everything that the demo has on the disk. */
+  directory: string;
   /** Path of the sample repository. */
   repository: string;
+  stateDirectory: string;
+  worker: WorkerProcess;
+  /** Its cells end with the demo, in whatever way that ends. */
+  supervisor: SupervisorClient;
+  /** Where the control groups of its cells are, as in the settings. */
+  cgroup: string;
   /** `provider/model` of every agent. */
   model: string;
   /** Workflow ids of the cells that were started: those that still run at the end are cancelled before their worker goes. */
@@ -31,6 +39,8 @@ export interface Stage extends AsyncDisposable {
 export interface StageOptions {
   /** A real model; undefined for the scripted one. */
   model: string | undefined;
+  /** Cells at once; undefined for the default of a worker. */
+  capacity: number | undefined;
   cli: Cli;
   signal: AbortSignal;
 }
@@ -38,7 +48,7 @@ export interface StageOptions {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Puts up server, model, repository and worker, in this order; what was put up is taken down in reverse when a step fails. */
-export async function openStage({ model, cli, signal }: StageOptions): Promise<Stage> {
+export async function openStage({ model, capacity, cli, signal }: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const say = (line: string) => cli.note(cli.noteColors.dim(line));
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'agent-cells-demo-')));
@@ -49,7 +59,7 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
   });
   const logs = { temporal: join(directory, 'temporal.log'), worker: join(directory, 'worker.log') };
   say('Temporal: looking for a server …');
-  const { temporal: environment, providerEnvironment } = cli.config();
+  const { temporal: environment, providerEnvironment, cgroup } = cli.config();
   const temporal = stack.use(
     await openLocalTemporal({ environment, port: 0, logFile: logs.temporal, onStep: say, signal }),
   );
@@ -57,8 +67,31 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
   say(`Temporal: ${temporal.address}${temporal.uiAddress === null ? '' : `, Web UI ${temporal.uiAddress}`}`);
   const repository = await makeRepository(join(directory, 'sample-repository'));
   const opencodeConfig = model === undefined ? await startModel(directory, stack) : null;
-  const settings = { directory, repository, opencodeConfig, temporal, providerEnvironment };
-  await startWorker({ settings, logFile: logs.worker, client: connection.client, stack, signal });
+  const stateDirectory = join(directory, 'state');
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  const supervisor = stack.use(await connectSupervisor(stateDirectory, { groups: cgroup, endsWithWorkers: true }));
+  stack.defer(async () => void (await supervisor.stop({ force: true })));
+  const worker = stack.use(
+    await startWorkerProcess({
+      directory,
+      logFile: logs.worker,
+      env: {
+        ...temporal.environment,
+        // A .env file of the checkout is read here; the worker runs elsewhere.
+        ...providerEnvironment,
+        CELLS_HOST_ID: 'demo',
+        CELLS_STATE_DIR: stateDirectory,
+        CELLS_REPOSITORY: repository,
+        CELLS_REPOSITORIES: '',
+        CELLS_METRICS_ADDRESS: '127.0.0.1:0',
+        CELLS_LOG_FORMAT: 'json',
+        ...(capacity === undefined ? {} : { CELLS_CAPACITY: String(capacity) }),
+        ...(opencodeConfig === null ? {} : { CELLS_OPENCODE_CONFIG: opencodeConfig }),
+      },
+      client: connection.client,
+      signal,
+    }),
+  );
   const started: string[] = [];
   stack.defer(async () => {
     await endCells(connection.client, started, 'the demo ends');
@@ -69,7 +102,12 @@ export async function openStage({ model, cli, signal }: StageOptions): Promise<S
     temporal,
     client: connection.client,
     namespace: connection.target.namespace,
+    directory,
     repository,
+    stateDirectory,
+    worker,
+    supervisor,
+    cgroup,
     model: model ?? scriptedModelId,
     started,
     keepFiles: () => void (keep = true),
@@ -97,69 +135,4 @@ async function startModel(directory: string, stack: AsyncDisposableStack): Promi
   const file = join(directory, 'opencode.json');
   await writeFile(file, JSON.stringify(opencodeProvider(model.url)));
   return file;
-}
-
-interface WorkerStart {
-  settings: {
-    directory: string;
-    repository: string;
-    opencodeConfig: string | null;
-    temporal: LocalTemporal;
-    /** A .env file of the checkout is read here; the worker runs elsewhere. */
-    providerEnvironment: Record<string, string>;
-  };
-  logFile: string;
-  client: Client;
-  stack: AsyncDisposableStack;
-  signal: AbortSignal;
-}
-
-/** A process of its own, as on a real host: its log stays apart from the progress. */
-async function startWorker({ settings, logFile, client, stack, signal }: WorkerStart): Promise<void> {
-  const { directory, repository, opencodeConfig, temporal, providerEnvironment } = settings;
-  const stateDirectory = join(directory, 'state');
-  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-  const worker = execa(process.execPath, [join(root, 'src', 'cli', 'main.ts'), 'worker'], {
-    cwd: directory,
-    env: {
-      ...temporal.environment,
-      ...providerEnvironment,
-      CELLS_HOST_ID: 'demo',
-      CELLS_STATE_DIR: stateDirectory,
-      CELLS_REPOSITORY: repository,
-      CELLS_REPOSITORIES: '',
-      CELLS_METRICS_ADDRESS: '127.0.0.1:0',
-      CELLS_LOG_FORMAT: 'json',
-      ...(opencodeConfig === null ? {} : { CELLS_OPENCODE_CONFIG: opencodeConfig }),
-    },
-    // Of its own group: Ctrl-C in the terminal reaches the demo alone, which then ends the worker in order.
-    detached: true,
-    stdin: 'ignore',
-    stdout: { file: logFile },
-    stderr: { file: logFile },
-    reject: false,
-    forceKillAfterDelay: 60_000,
-  });
-  stack.defer(async () => {
-    worker.kill('SIGTERM');
-    await worker;
-  });
-  let ended: string | null = null;
-  void worker.then(({ exitCode, shortMessage }) => (ended = shortMessage ?? `exit code ${exitCode}`));
-  const ready = async () => {
-    if (ended !== null) throw new Error(`the worker ended before it was ready (${ended}); see ${logFile}`);
-    return (await polls(client, workflowTaskQueue, 1)) && (await polls(client, claimTaskQueue, 2));
-  };
-  await waitFor(ready, { interval: 300, timeout: 120_000, signal });
-}
-
-/** `type` is the server's number: 1 for workflows, 2 for activities. */
-async function polls(client: Client, name: string, type: 1 | 2): Promise<boolean> {
-  const { namespace } = client.options;
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name },
-    taskQueueType: type,
-  });
-  return (pollers?.length ?? 0) > 0;
 }

@@ -3,9 +3,8 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { parse } from 'yaml';
 import { cellNameOf } from '../../src/cli/cell-name.ts';
-import type { Cli } from '../../src/cli/cli.ts';
 import { followCell } from '../../src/cli/follow.ts';
-import { createProgress } from '../../src/cli/progress.ts';
+import type { Progress } from '../../src/cli/progress.ts';
 import { statusOf } from '../../src/cli/table.ts';
 import { startCell, type CellOutcome, type CellRequest } from '../../src/client.ts';
 import type { Stage } from './stage.ts';
@@ -25,19 +24,44 @@ export interface EndedTask {
 export const asExpected = ({ outcome, expected }: EndedTask, scripted: boolean): boolean =>
   scripted ? statusOf(outcome) === expected : outcome.kind === 'verdict' || outcome.failure.report !== null;
 
+/** A request, and the status or failure that its script leads to. */
+export interface Task {
+  request: CellRequest;
+  expect: string;
+}
+
 /** Starts all tasks at once and follows them to their ends. Interrupted, it answers those that have ended. */
-export async function runTasks(stage: Stage, cli: Cli, signal: AbortSignal): Promise<EndedTask[]> {
-  const tasks = await readTasks();
-  using progress = createProgress(cli.stderr, cli.noteColors);
+export async function runTasks(
+  stage: Stage,
+  tasks: readonly Task[],
+  options: { progress: Progress; signal: AbortSignal },
+): Promise<EndedTask[]> {
   const following = tasks.map(async ({ request, expect }): Promise<EndedTask | null> => {
     const handle = await startCell(stage.client, { ...request, repository: stage.repository, model: stage.model });
     const { workflowId, runId } = handle;
     stage.started.push(workflowId);
     const name = cellNameOf(workflowId);
-    const outcome = await followCell(stage.client, { handle, name }, { progress, signal });
+    const outcome = await followCell(stage.client, { handle, name }, options);
     return outcome && { name, workflowId, runId, expected: expect, outcome };
   });
   return (await Promise.all(following)).filter((task) => task !== null);
+}
+
+/** The five tasks of the demo; or as many as asked for, the five again and again, by further agents. */
+export async function readTasks(count?: number): Promise<Task[]> {
+  const { tasks } = v.parse(tasksSchema, parse(await readFile(file, 'utf8')));
+  if (count === undefined) return tasks;
+  return Array.from({ length: count }, (_, index) => {
+    const { request, expect } = taskAt(tasks, index);
+    const round = Math.floor(index / tasks.length) + 1;
+    return { request: { ...request, agentId: `${request.agentId}-${round}` }, expect };
+  });
+}
+
+function taskAt(tasks: readonly Task[], index: number): Task {
+  const task = tasks[index % tasks.length];
+  if (task === undefined) throw new Error('the file of the tasks has none');
+  return task;
 }
 
 const file = fileURLToPath(new URL('../../examples/demo-tasks.yaml', import.meta.url));
@@ -51,7 +75,3 @@ const tasksSchema = v.strictObject({
     }),
   ),
 });
-
-async function readTasks() {
-  return v.parse(tasksSchema, parse(await readFile(file, 'utf8'))).tasks;
-}

@@ -25,8 +25,8 @@ export interface SupervisorParts {
   runtime: CellRuntime;
   gateway: Gateway;
   info: () => Promise<SupervisorInfo>;
-  /** Called when a worker comes; the answer is called when it goes. */
-  attached: () => () => void;
+  /** Called when a worker comes, which may want all to end when it goes and is the last; the answer is called when it goes. */
+  attached: (lastEndsAll: boolean) => () => void;
   /** Ends the supervisor, and with it every cell. */
   stop: () => void;
 }
@@ -96,7 +96,7 @@ export function createApi({ runtime, gateway, info, attached, stop }: Supervisor
   api.get('/cells', async (context) => context.json(await runtime.list()));
   api.get('/attach', (context) =>
     stream(context, async (body) => {
-      const gone = attached();
+      const gone = attached(context.req.query('ends') === 'all');
       const { promise, resolve } = Promise.withResolvers<void>();
       body.onAbort(resolve);
       await body.write('attached\n');

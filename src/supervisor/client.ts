@@ -32,6 +32,14 @@ export interface SupervisorClient extends AsyncDisposable {
   stop(options?: { force?: boolean }): Promise<boolean>;
 }
 
+export interface ConnectOptions extends LaunchOptions {
+  /**
+   * When this worker goes, in whatever way, and no other is attached, the supervisor ends and every cell with it: for a Temporal
+   * server that forgets its cells then. Default: false.
+   */
+  endsWithWorkers?: boolean;
+}
+
 interface AskOptions {
   signal?: AbortSignal;
   /** Names the call, so that it can be cancelled. */
@@ -44,7 +52,10 @@ export class SupervisorError extends Error {
 }
 
 /** Finds the supervisor of a state directory, or starts it, and stays attached until it is disposed. */
-export async function connectSupervisor(stateDirectory: string, launch: LaunchOptions = {}): Promise<SupervisorClient> {
+export async function connectSupervisor(
+  stateDirectory: string,
+  { endsWithWorkers = false, ...launch }: ConnectOptions = {},
+): Promise<SupervisorClient> {
   const socketPath = socketOf(stateDirectory);
   // The agent's own limits would end a test command after five minutes.
   const agent = new Agent({ connect: { socketPath }, headersTimeout: 0, bodyTimeout: 0 });
@@ -82,7 +93,7 @@ export async function connectSupervisor(stateDirectory: string, launch: LaunchOp
 
   const ensure = () =>
     (starting ??= start({ stateDirectory, ...launch }, info)
-      .then(() => attach(agent, url('/attach'), detached.signal))
+      .then(() => attach(agent, url(endsWithWorkers ? '/attach?ends=all' : '/attach'), detached.signal))
       .finally(() => (starting = null)));
 
   await ensure();

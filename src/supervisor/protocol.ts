@@ -17,10 +17,9 @@ export const launchSchema = v.strictObject({
   stateDirectory: v.string(),
   idleMs: v.exactOptional(v.number()),
   groups: v.exactOptional(v.string()),
-  endsWithWorkers: v.exactOptional(v.boolean()),
 });
 
-/** What one who connects may choose, should they be the one to start it. */
+/** The same, for one who connects and may be the one to start it. */
 export type LaunchOptions = Omit<v.InferOutput<typeof launchSchema>, 'stateDirectory'>;
 
 /** The socket of the supervisor of a state directory; mode 600. */

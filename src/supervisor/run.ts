@@ -21,8 +21,6 @@ export interface SupervisorOptions {
   idleMs?: number;
   /** Where control groups are made. Default: `auto`. */
   groups?: GroupSetting;
-  /** It ends, with every cell, when its last worker goes: for a Temporal server that forgets the cells then. Default: false. */
-  endsWithWorkers?: boolean;
   signal: AbortSignal;
   ready?: (info: { pid: number; socket: string }) => void;
 }
@@ -37,7 +35,7 @@ const lookEvery = 1_000;
  * @throws SupervisorRunning when the state directory has one.
  */
 export async function runSupervisor(options: SupervisorOptions): Promise<void> {
-  const { stateDirectory, idleMs = 60_000, endsWithWorkers = false, signal, ready } = options;
+  const { stateDirectory, idleMs = 60_000, signal, ready } = options;
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(stateDirectory);
   await using stack = new AsyncDisposableStack();
@@ -58,9 +56,12 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
     const cells = [...new Set([...(await runtime.list()), ...ports.cells()])];
     return { apiVersion, version, pid: process.pid, startedAt, cells, workers };
   };
-  const attached = () => {
+  const attached = (lastEndsAll: boolean) => {
     workers += 1;
-    return () => void (workers -= 1);
+    return () => {
+      workers -= 1;
+      if (lastEndsAll && workers === 0) stopping.abort();
+    };
   };
   const api = createApi({ runtime, gateway, info, attached, stop: () => stopping.abort() });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
@@ -70,7 +71,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   await listen(server, socket);
   stack.defer(() => closeServer(server, socket));
   ready?.({ pid: process.pid, socket });
-  await untilNobodyNeedsIt({ info, idleMs, endsWithWorkers, socket }, AbortSignal.any([signal, stopping.signal]));
+  await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
 }
 
 function modelFiles(stateDirectory: string, cellId: string): { ledger: string; socket: string } {
@@ -99,20 +100,12 @@ async function closeServer(server: Server, socket: string): Promise<void> {
   await rm(socket, { force: true });
 }
 
-interface Needs {
-  info: () => Promise<SupervisorInfo>;
-  idleMs: number;
-  endsWithWorkers: boolean;
-  socket: string;
-}
-
 /** Without a cell, a worker, or its own socket (the state directory was removed) for a while, it is over. */
 async function untilNobodyNeedsIt(
-  { info, idleMs, endsWithWorkers, socket }: Needs,
+  { info, idleMs, socket }: { info: () => Promise<SupervisorInfo>; idleMs: number; socket: string },
   signal: AbortSignal,
 ): Promise<void> {
   let neededAt = Date.now();
-  let hadWorkers = false;
   while (!signal.aborted && Date.now() - neededAt < idleMs) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, lookEvery);
@@ -125,8 +118,6 @@ async function untilNobodyNeedsIt(
     });
     if ((await stat(socket).catch(() => null)) === null) return;
     const { cells, workers } = await info();
-    if (endsWithWorkers && hadWorkers && workers === 0) return;
-    hadWorkers ||= workers > 0;
     if (cells.length > 0 || workers > 0) neededAt = Date.now();
   }
 }

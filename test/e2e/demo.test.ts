@@ -5,7 +5,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { startCells } from '../support/cells-command.ts';
 import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { accepts, remainsOf, userIn } from '../support/user.ts';
+import { accepts, processesLeft, remainsOf, userIn } from '../support/user.ts';
 
 const bootstrap = fileURLToPath(new URL('../../scripts/bootstrap.mjs', import.meta.url));
 
@@ -73,5 +73,53 @@ describe.skipIf(inject('temporalUiAddress') === null)('the demo', () => {
     expect(stdout).toBe('');
     expect(exitCode).toBe(130);
     expect(await remainsOf(home.path)).toEqual([]);
+  });
+
+  test('takes its worker, its supervisor and its cells along when it is killed', async () => {
+    await using home = await temporaryDirectory();
+    const options = { cwd: root, env: userIn(home.path), extendEnv: false, stdin: 'ignore', reject: false } as const;
+    // Without the script around it: that one would be killed in its stead.
+    const killed = execa(process.execPath, ['scripts/demo.ts'], options);
+    let said = '';
+    killed.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const works = () => said.includes('processing/execute') || killed.exitCode !== null;
+    await waitFor(works, { interval: 50, timeout: 240_000 });
+    killed.kill('SIGKILL');
+    expect((await killed).signal).toBe('SIGKILL');
+    expect(await processesLeft(home.path)).toEqual([]);
+  });
+
+  test(
+    'ends right and leaves nothing with --chaos, which kills its worker and its servers',
+    { timeout: 900_000 },
+    async () => {
+      await using home = await temporaryDirectory();
+      const { exitCode, stdout, stderr } = await demo(home.path, '--chaos', '--cells', '6', '--json');
+      // What it said is what there is to go by when it ends otherwise.
+      expect(exitCode, stderr).toBe(0);
+      const shown = JSON.parse(stdout);
+      expect(shown.cells.map(({ expected }: { expected: string }) => expected).toSorted()).toEqual([
+        'TokenBudgetExceeded',
+        'committed',
+        'committed',
+        'committed',
+        'committed',
+        'reverted',
+      ]);
+      expect(shown.ok).toBe(true);
+      const kinds = shown.chaos.strikes.map(({ kind }: { kind: string }) => kind).toSorted();
+      expect(kinds).toEqual(['server', 'server', 'server', 'server', 'server', 'worker', 'worker']);
+      expect(shown.chaos.remains).toEqual({ processes: [], ports: [], worktrees: [], leases: [], directories: [] });
+      expect(stderr).toMatch(/✗ killed the server of \S+ \(process \d+\)/);
+      expect(stderr).toMatch(/✓ the next worker \(process \d+\) serves/);
+      expect(await remainsOf(home.path)).toEqual([]);
+    },
+  );
+
+  test('says which flags go together', async () => {
+    await using home = await temporaryDirectory();
+    const { exitCode, stderr } = await demo(home.path, '--cells', '6');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('--cells and --seed go with --chaos');
   });
 });

@@ -2,12 +2,16 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { describe, expect, inject, test } from 'vitest';
+import { cellMarker } from '../../src/domain/names.ts';
 import { startCells } from '../support/cells-command.ts';
+import { processesMarked } from '../support/processes.ts';
+import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { temporaryRepository } from '../support/temporary-repository.ts';
-import { accepts, remainsOf, userIn } from '../support/user.ts';
+import { accepts, processesLeft, remainsOf, userIn } from '../support/user.ts';
 
 const suite = fileURLToPath(new URL('../fixtures/scripts/suite.yaml', import.meta.url));
 
@@ -46,7 +50,38 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
       /^refs\/cells\/reverted\/[0-9a-f]+$/,
     );
   });
+
+  test('takes its cells along when it is killed', async () => {
+    await using home = await temporaryDirectory();
+    await using repository = await temporaryRepository();
+    const env = { ...userIn(home.path), CELLS_SILENCE_LIMIT: '10m' };
+    const flags = ['--port', '0', '--script', suite, '--repository', repository.path];
+    // Without the script around it: that one would be killed in its stead.
+    const dev = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'dev', ...flags], {
+      env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+    });
+    let announced = '';
+    dev.stdout.on('data', (chunk: Buffer) => (announced += chunk.toString()));
+    const address = () => /^Temporal +(127\.0\.0\.1:\d+)$/m.exec(announced)?.[1];
+    await waitFor(() => address() !== undefined || dev.exitCode !== null, { interval: 100, timeout: 120_000 });
+    const here = { ...env, TEMPORAL_ADDRESS: address() ?? '' };
+    await startCells(here, ['run', '--task-id', 't', '--agent-id', 'a', '--detach', 'Do it. [script: slow]']);
+    const cell = async () =>
+      (await processesMarked(cellMarker)).filter(({ environment }) => isIn(home.path, environment));
+    await waitFor(async () => (await cell()).length > 0, { interval: 200, timeout: 120_000 });
+
+    dev.kill('SIGKILL');
+    await dev;
+    expect(await processesLeft(home.path)).toEqual([]);
+    expect(await accepts(address() ?? '')).toBe(false);
+  });
 });
+
+const isIn = (home: string, environment: readonly string[]): boolean =>
+  environment.some((entry) => entry.includes(home));
 
 /** What the shown cell has used: more than nothing when its agent has written its file. */
 function tokensIn(shown: string): number {

@@ -35,6 +35,14 @@ export async function remainsOf(home: string): Promise<string[]> {
   return left;
 }
 
+/** The processes that such a user still has after half a minute. What was killed leaves its temporary directory. */
+export async function processesLeft(home: string): Promise<string[]> {
+  let left: string[] = [];
+  const ended = async () => (left = await processesOf(home)).length === 0;
+  await waitFor(ended, { interval: 200, timeout: 30_000 }).catch(() => undefined);
+  return left;
+}
+
 /** Whatever such a user started has a home, or a state directory, in there. */
 async function processesOf(home: string): Promise<string[]> {
   const processes = await runningProcesses();

@@ -68,20 +68,27 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   void temporal.exited.then(() => stopped.abort());
   const interrupted = () => void endAll(flags, temporal, cli).finally(() => stopped.abort());
   signal.addEventListener('abort', interrupted, { once: true });
+  // What the server forgets cannot go on.
+  const endsWithWorkers = forgets(flags, temporal);
   await alone(config.stateDirectory, () =>
-    runWorker(worker, { log: hostLog(worker), signal: stopped.signal, ready: () => cli.note('ready') }),
+    runWorker(worker, {
+      log: hostLog(worker),
+      signal: stopped.signal,
+      endsWithWorkers,
+      ready: () => cli.note('ready'),
+    }),
   );
 }
 
 /** What this server forgets when it ends cannot go on: its cells are cancelled while the worker can still tear them down. */
-async function endAll({ dbFilename }: DevFlags, temporal: LocalTemporal, cli: Cli): Promise<void> {
-  if (!temporal.ours || dbFilename !== undefined) return;
+async function endAll(flags: DevFlags, temporal: LocalTemporal, cli: Cli): Promise<void> {
+  if (!forgets(flags, temporal)) return;
   try {
     await using connection = await connectTemporal(temporalTarget(temporal.environment));
     const cells = await listCells(connection.client, { status: 'running', limit: 1000 });
     if (cells.length > 0)
       cli.note(
-        `ending ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}; Ctrl-C again leaves them to the next worker's reaper`,
+        `ending ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}; Ctrl-C again ends them at once, and leaves their files to the next worker's reaper`,
       );
     await endCells(
       connection.client,
@@ -94,6 +101,8 @@ async function endAll({ dbFilename }: DevFlags, temporal: LocalTemporal, cli: Cl
     );
   }
 }
+
+const forgets = ({ dbFilename }: DevFlags, { ours }: LocalTemporal): boolean => ours && dbFilename === undefined;
 
 function configFrom({ repository }: DevFlags, config: Config): Config {
   if (repository === undefined && config.repositories.length > 0) return config;

@@ -6,60 +6,19 @@ import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
-import { cellMarker } from '../../../src/domain/names.ts';
 import { PortTaken } from '../../../src/runtimes/port-holder.ts';
 import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
 import { createCellGroups } from '../../../src/runtimes/cgroup.ts';
 import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
-import { createProcessRuntime } from '../../../src/runtimes/process.ts';
-import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
-import { type SupervisorClient, connectSupervisor } from '../../../src/supervisor/client.ts';
+import { connectSupervisor } from '../../../src/supervisor/client.ts';
 import { socketOf } from '../../../src/supervisor/protocol.ts';
-import { supervised } from '../../../src/supervisor/supervised-runtime.ts';
-import { isRunning, processesMarked } from '../../support/processes.ts';
-import { runMarker, testRun } from '../../support/run.ts';
+import { isRunning } from '../../support/processes.ts';
+import { endSupervisor, hasGone, supervisedCell } from '../../support/supervised-cell.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const groupRoot = await findGroupRoot();
 const noGroups = groupRoot.root === null;
-const never = new AbortController().signal;
-
-interface Supervised extends AsyncDisposable {
-  stateDirectory: string;
-  client: SupervisorClient;
-  runtime: CellRuntime;
-  cellId: string;
-  start(script: string): Promise<void>;
-  processes(): Promise<number[]>;
-}
-
-/** A real supervisor process on a state directory of its own, which ends with the scope. */
-async function supervisedCell(idleMs = 60_000): Promise<Supervised> {
-  await using stack = new AsyncDisposableStack();
-  const directory = stack.use(await temporaryDirectory());
-  const client = stack.use(await connectSupervisor(directory.path, { idleMs }));
-  stack.defer(() => endSupervisor(client));
-  const runtime = supervised(createProcessRuntime({ owner: await stateDirectoryId(directory.path) }), client);
-  const cellId = randomBytes(8).toString('hex');
-  const env = { PATH: process.env['PATH'] ?? '', [runMarker]: testRun() };
-  const owned = stack.move();
-  return {
-    stateDirectory: directory.path,
-    client,
-    runtime,
-    cellId,
-    async start(script) {
-      const logFile = join(directory.path, 'output.log');
-      await runtime.start(
-        { cellId, command: ['/bin/sh', '-c', script], directory: directory.path, env, logFile },
-        never,
-      );
-    },
-    processes: async () => (await processesMarked(cellMarker, cellId)).map(({ pid }) => pid),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
 
 describe('the supervisor', () => {
   test('is started where none runs, and found again by the next worker', async () => {
@@ -168,6 +127,25 @@ describe('the supervisor', () => {
     expect(await hasGone(pid)).toBe(true);
   });
 
+  test('goes with its cells when the last worker goes that wants it so, and not before', async () => {
+    await using cell = await supervisedCell();
+    await using last = await connectSupervisor(cell.stateDirectory, { endsWithWorkers: true });
+    const { pid } = await last.info();
+    await cell.start('exec sleep 300');
+    await using another = await connectSupervisor(cell.stateDirectory, { endsWithWorkers: true });
+    await waitUntil(async () => (await last.info()).workers === 3);
+    await another[Symbol.asyncDispose]();
+    await waitUntil(async () => (await last.info()).workers === 2);
+    expect(await cell.processes()).toHaveLength(1);
+    await cell.client[Symbol.asyncDispose]();
+    await waitUntil(async () => (await last.info()).workers === 1);
+    expect(await cell.processes()).toHaveLength(1);
+    await last[Symbol.asyncDispose]();
+    expect(await hasGone(pid)).toBe(true);
+    await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
+  });
+
   test('goes when its state directory is removed', async () => {
     await using directory = await temporaryDirectory();
     const state = join(directory.path, 'state');
@@ -252,24 +230,6 @@ async function statesOfChildren(parent: number): Promise<string[]> {
     const [state = '', of] = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return Number(of) === parent ? [state] : [];
   });
-}
-
-/** Ends the supervisor that a client is connected to, if there is one, and waits for its end. */
-async function endSupervisor(client: SupervisorClient): Promise<void> {
-  const running = await client.info().catch(() => null);
-  await client.stop({ force: true });
-  if (running) await hasGone(running.pid);
-}
-
-/** Waits for the end of a process. */
-async function hasGone(pid: number): Promise<boolean> {
-  const gone = () =>
-    stat(`/proc/${pid}`).then(
-      () => false,
-      () => true,
-    );
-  await waitUntil(gone);
-  return gone();
 }
 
 async function echoServer(text: string): Promise<{ port: number } & AsyncDisposable> {
