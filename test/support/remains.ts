@@ -39,12 +39,14 @@ export async function remainsOf(
   ];
 }
 
-/** Everything that a host still holds of any cell, each as a line: leases, ports, worktrees and their entries in the repository, processes. */
-export async function remainsOfHost(stateDirectory: string, repository: string): Promise<string[]> {
+/** Everything that a host still holds of any cell, each as a line: leases, ports, worktrees and their entries in the repositories, processes. */
+export async function remainsOfHost(stateDirectory: string, ...repositories: string[]): Promise<string[]> {
   const owner = await readFile(join(stateDirectory, 'id'), 'utf8');
   const found = await Promise.all([
     ...['cells', 'ports', 'worktrees'].map((kind) => namesIn(join(stateDirectory, kind))),
-    namesIn(join(repository, '.git', 'worktrees')),
+    Promise.all(repositories.map((repository) => namesIn(join(repository, '.git', 'worktrees')))).then((names) =>
+      names.flat(),
+    ),
     processesMarked(ownerMarker, owner).then((processes) =>
       processes.map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`),
     ),

@@ -19,8 +19,7 @@ export async function temporaryRepository(
 ): Promise<TemporaryRepository> {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await temporaryDirectory());
-  const git = gitIn(path);
-  const write = writeInto(path);
+  const { git, write } = repositoryAt(path);
   await git('init', '--quiet', '--initial-branch=main');
   await git('config', 'user.name', 'Test');
   await git('config', 'user.email', 'test@example.invalid');
@@ -31,6 +30,11 @@ export async function temporaryRepository(
   const commit = await git('rev-parse', 'HEAD');
   const owned = stack.move();
   return { path, commit, git, write, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** A repository that is there already. */
+export function repositoryAt(path: string): Pick<TemporaryRepository, 'path' | 'git' | 'write'> {
+  return { path, git: gitIn(path), write: writeInto(path) };
 }
 
 function gitIn(path: string): TemporaryRepository['git'] {

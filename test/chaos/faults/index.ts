@@ -1,0 +1,23 @@
+import type { Fault, Pair } from '../pair.ts';
+import { hostFaults } from './worker.ts';
+import { machineFaults } from './machine.ts';
+import { messageFaults } from './messages.ts';
+import { repositoryFaults } from './repository.ts';
+import { serverFaults } from './server.ts';
+import { agentFaults, modelFaults, testFaults } from './work.ts';
+
+/** Every fault, in the order in which a run tries them. */
+export const faults: readonly Fault[] = [
+  ...hostFaults,
+  ...serverFaults,
+  ...messageFaults,
+  ...repositoryFaults,
+  ...modelFaults,
+  ...testFaults,
+  ...agentFaults,
+  ...machineFaults,
+];
+
+/** `fault@step`, and the moment within the step where it is another one. */
+export const nameOf = ({ fault, step, moment }: Pair): string =>
+  `${fault}@${moment === undefined || moment === 'free' ? step : `${step}/${moment}`}`;

@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { processesMarked, isRunning } from '../../support/processes.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+import { cells } from '../../support/cells-command.ts';
+import { ownerMarker } from '../../../src/domain/names.ts';
+import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
+import { atEachStep, type Fault } from '../pair.ts';
+import type { Stage } from '../stage.ts';
+
+/** A turn that was answered is asked again where its server died over the tool that it called. */
+const serverDies = (step: string) => (step === 'execute' || step === 'repair' ? { turnsLost: 1 } : {});
+
+/** Longer than a heartbeat may be late. */
+const longCut = 30_000;
+
+/** What ends, or is in doubt about, the processes that keep cells. */
+export const hostFaults: readonly Fault[] = [
+  {
+    name: 'worker SIGKILL',
+    pairs: atEachStep('worker SIGKILL'),
+    async strikeHost(stage) {
+      await stage.killWorker();
+      await stage.fleet.startWorker();
+    },
+  },
+  {
+    name: 'supervisor SIGKILL',
+    pairs: atEachStep('supervisor SIGKILL', serverDies),
+    strikeHost: killSupervisor,
+  },
+  {
+    name: 'worker and supervisor SIGKILL',
+    pairs: atEachStep('worker and supervisor SIGKILL', serverDies),
+    async strikeHost(stage) {
+      const supervisor = await stage.supervisorPid();
+      await stage.killWorker();
+      process.kill(supervisor, 'SIGKILL');
+      await stage.fleet.startWorker();
+    },
+  },
+  {
+    name: 'worker SIGTERM',
+    pairs: atEachStep('worker SIGTERM'),
+    async strikeHost(stage) {
+      const code = await stage.stopWorker();
+      await stage.fleet.startWorker();
+      if (code !== 0) throw new Error(`the worker ended with ${code}`);
+    },
+  },
+  {
+    name: 'Temporal SIGKILL',
+    pairs: atEachStep('Temporal SIGKILL'),
+    strikeHost: (stage) => stage.temporal.killAndRestart(),
+  },
+  {
+    name: 'worker cut off from Temporal',
+    pairs: atEachStep('worker cut off from Temporal'),
+    async strikeHost({ temporal }) {
+      temporal.way.cut();
+      await delay(longCut);
+      temporal.way.mend();
+    },
+  },
+  {
+    name: 'second worker on the host',
+    pairs: atEachStep('second worker on the host'),
+    async strikeHost({ fleet }) {
+      const { exitCode, stderr } = await cells(fleet.env, 'worker');
+      if (exitCode !== 2 || !stderr.includes('another worker runs on'))
+        throw new Error(`a second worker ended with ${exitCode}: ${stderr}`);
+    },
+  },
+];
+
+/** No process of a cell outlives it: what comes after is new. */
+async function killSupervisor(stage: Stage): Promise<void> {
+  const owner = await stateDirectoryId(stage.fleet.stateDirectory);
+  const kept = await processesMarked(ownerMarker, owner);
+  process.kill(await stage.supervisorPid(), 'SIGKILL');
+  const living = () => Promise.all(kept.map(({ pid }) => isRunning(pid)));
+  await waitUntil(async () => !(await living()).includes(true), 30_000);
+}

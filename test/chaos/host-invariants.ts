@@ -1,0 +1,50 @@
+import { scrape } from '../support/prometheus.ts';
+import { remainsOfHost } from '../support/remains.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import type { HeldCell } from './held-cell.ts';
+import type { Stage } from './stage.ts';
+
+/** A terminated workflow runs no code that could count it. */
+const uncounted = ['Terminated'];
+
+/**
+ * What is wrong with a host on which all cells have ended: what it holds, and what its figures say.
+ *
+ * @param countedBefore null where nobody can say how many cells a worker had counted when it was killed
+ */
+export async function hostProblems(
+  stage: Stage,
+  cells: readonly HeldCell[],
+  countedBefore: number | null,
+): Promise<string[]> {
+  const { stateDirectory } = stage.fleet;
+  const repositories = cells.map(({ repository }) => repository.path);
+  // The reaper looks once a minute.
+  const patience = cells.some(({ pair }) => pair.verdicts.some((verdict) => uncounted.includes(verdict)))
+    ? 150_000
+    : 30_000;
+  let stays: string[] = [];
+  const isEmpty = async () => {
+    stays = await remainsOfHost(stateDirectory, ...repositories);
+    return stays.length === 0;
+  };
+  await waitUntil(isEmpty, patience).catch(() => undefined);
+  return [...stays.map((line) => `left on the host: ${line}`), ...(await figures(stage, cells, countedBefore))];
+}
+
+async function figures(stage: Stage, cells: readonly HeldCell[], countedBefore: number | null): Promise<string[]> {
+  const ended = cells.filter(({ pair }) => !pair.verdicts.some((verdict) => uncounted.includes(verdict))).length;
+  let counted = 0;
+  let active = 0;
+  const addUp = async () => {
+    counted = countedBefore === null ? ended : (await stage.counted()) - countedBefore;
+    const samples = await scrape(stage.fleet.metricsUrl);
+    active = samples.filter(({ name }) => name === 'cells_active').reduce((sum, { value }) => sum + value, 0);
+    return counted === ended && active === 0;
+  };
+  await waitUntil(addUp, 10_000).catch(() => undefined);
+  return [
+    ...(counted === ended ? [] : [`${ended} cells ended, and ${counted} were counted`]),
+    ...(active === 0 ? [] : [`cells_active is ${active} with no cell on the host`]),
+  ];
+}

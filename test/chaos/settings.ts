@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { mkdir } from 'node:fs/promises';
+import type { Setting } from './pair.ts';
+
+/** What a fleet needs of the machine, as settings of its worker. What is made is deferred to the stack. */
+type Prepare = (directory: string, stack: AsyncDisposableStack) => Promise<Record<string, string>>;
+
+const clock = fileURLToPath(new URL('../fixtures/chaos/clock.ts', import.meta.url));
+
+export const settings: Readonly<Record<Setting, Prepare>> = {
+  plain: async () => ({}),
+  impatient: async () => ({ CELLS_SILENCE_LIMIT: '10s' }),
+  async 'small-disk'(directory, stack) {
+    const disk = join(directory, 'disk');
+    await mkdir(disk);
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', disk]);
+    stack.defer(async () => void (await execa('umount', ['--lazy', disk])));
+    return { CELLS_STATE_DIR: join(disk, 'state') };
+  },
+  async 'shifted-clock'(directory) {
+    return { NODE_OPTIONS: `--import=${clock}`, CHAOS_CLOCK: clockFile(directory) };
+  },
+};
+
+/** Holds by how many milliseconds the clocks of the worker and the supervisor are wrong. */
+export const clockFile = (directory: string): string => join(directory, 'clock');

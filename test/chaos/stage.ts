@@ -1,0 +1,72 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connectSupervisor } from '../../src/supervisor/client.ts';
+import { type Fleet, bringUpFleet } from '../support/bring-up-fleet.ts';
+import { scrape } from '../support/prometheus.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import type { TemporaryRepository } from '../support/temporary-repository.ts';
+import type { Setting } from './pair.ts';
+import { repositoryTemplate } from './repository.ts';
+import { settings } from './settings.ts';
+import type { ChaosTemporal } from './temporal.ts';
+
+const scripts = fileURLToPath(new URL('../fixtures/scripts/chaos.yaml', import.meta.url));
+
+/** A fleet that faults are let loose on. */
+export interface Stage extends AsyncDisposable {
+  fleet: Fleet;
+  temporal: ChaosTemporal;
+  /** Of this fleet alone. */
+  directory: string;
+  repositories: { template: TemporaryRepository; directory: string };
+  /** How many cells the workers have counted as ended, those that were killed meanwhile included. */
+  counted(): Promise<number>;
+  /** Kills the worker; what it has counted is noted before. */
+  killWorker(): Promise<void>;
+  /** Ends the worker politely, and answers its exit code. */
+  stopWorker(): Promise<number | null>;
+  supervisorPid(): Promise<number>;
+}
+
+/** Brings up a worker in a setting. */
+export async function openStage(temporal: ChaosTemporal, setting: Setting): Promise<Stage> {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await temporaryDirectory());
+  const template = stack.use(await repositoryTemplate());
+  const directory = join(path, 'repositories');
+  await mkdir(directory);
+  const env = await settings[setting](path, stack);
+  const fleet = stack.use(
+    await bringUpFleet({
+      scripts,
+      temporalAddress: temporal.address,
+      env: { TEMPORAL_ADDRESS: temporal.way.address, CELLS_REPOSITORIES: directory, ...env },
+    }),
+  );
+  let counted = 0;
+  const countedNow = async () => {
+    const samples = await scrape(fleet.metricsUrl);
+    const ended = samples.filter(({ name }) => name === 'cells_completed_total' || name === 'cells_failed_total');
+    return ended.reduce((sum, { value }) => sum + value, 0);
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    counted += await countedNow();
+    return fleet.worker.end(signal);
+  };
+  const owned = stack.move();
+  return {
+    fleet,
+    temporal,
+    directory: path,
+    repositories: { template, directory },
+    counted: async () => counted + (await countedNow()),
+    killWorker: async () => void (await end('SIGKILL')),
+    stopWorker: () => end('SIGTERM'),
+    async supervisorPid() {
+      await using supervisor = await connectSupervisor(fleet.stateDirectory);
+      return (await supervisor.info()).pid;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
