@@ -40,8 +40,8 @@ const checks: Readonly<Record<string, readonly [string, ...string[]]>> = {
   knip: ['knip'],
 };
 
-const suites = ['unit', 'integration', 'replay', 'e2e'];
-const suitesWithServer = ['integration', 'replay', 'e2e'];
+const suites = ['unit', 'integration', 'replay', 'e2e', 'chaos'];
+const suitesWithServer = ['integration', 'replay', 'e2e', 'chaos'];
 
 /** What of vitest's JSON report is summed. */
 const report = v.object({

@@ -53,9 +53,13 @@ export interface Fault {
 export const steps = ['spawn', 'execute', 'test', 'repair', 'commit', 'revert', 'teardown'] as const;
 
 /** What becomes of a cell that is held at a step when nothing happens to it. */
-export const verdictAt = (step: Pair['step']): Verdict => (step === 'revert' ? 'reverted' : 'committed');
+const verdictAt = (step: Pair['step']): Verdict => (step === 'revert' ? 'reverted' : 'committed');
 
 /** A pair for each step, at which the cell must come to the verdict of its script all the same. */
 export function atEachStep(fault: string, more: (step: Pair['step']) => Partial<Pair> = () => ({})): Pair[] {
   return steps.map((step) => ({ fault, step, verdicts: [verdictAt(step)], ...more(step) }));
 }
+
+/** `fault@step`, and the moment within the step where it is another one. */
+export const nameOf = ({ fault, step, moment }: Pair): string =>
+  `${fault}@${moment === undefined || moment === 'free' ? step : `${step}/${moment}`}`;

@@ -1,5 +1,5 @@
-import { faults, nameOf } from './faults/index.ts';
-import type { Fault, Pair, Setting } from './pair.ts';
+import { faults } from './faults/index.ts';
+import { type Fault, nameOf, type Pair, type Setting } from './pair.ts';
 import { type Random, shuffled } from './random.ts';
 
 /** What is done at once: a fault of the whole host, faults of single cells, or faults at random. */

@@ -5,11 +5,13 @@ import { begin, type HeldCell, letGo, makeCell } from './held-cell.ts';
 import { type Finding, inspect } from './invariants.ts';
 import { hostProblems } from './host-invariants.ts';
 import { approaches } from './moments.ts';
-import type { Fault, Pair } from './pair.ts';
+import { type Fault, nameOf, type Pair } from './pair.ts';
 import type { Stage } from './stage.ts';
 
 /** What came of one pair, tried once. */
 export interface Trial extends Finding {
+  /** Of the pair: `fault@step`. */
+  name: string;
   fault: string;
   step: Pair['step'];
   durationMs: number;
@@ -98,7 +100,7 @@ async function conclude(cell: HeldCell, began: number): Promise<Trial> {
   const outcome = await endOf(cell);
   await cell.afterwards.disposeAsync();
   const finding = await inspect(cell, outcome);
-  return { fault, step, ...finding, durationMs: Math.round(performance.now() - began) };
+  return { name: nameOf(cell.pair), fault, step, ...finding, durationMs: Math.round(performance.now() - began) };
 }
 
 /** Longer than any cell of the suite may live. */

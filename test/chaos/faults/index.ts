@@ -1,4 +1,4 @@
-import type { Fault, Pair } from '../pair.ts';
+import type { Fault } from '../pair.ts';
 import { hostFaults } from './worker.ts';
 import { machineFaults } from './machine.ts';
 import { messageFaults } from './messages.ts';
@@ -17,7 +17,3 @@ export const faults: readonly Fault[] = [
   ...agentFaults,
   ...machineFaults,
 ];
-
-/** `fault@step`, and the moment within the step where it is another one. */
-export const nameOf = ({ fault, step, moment }: Pair): string =>
-  `${fault}@${moment === undefined || moment === 'free' ? step : `${step}/${moment}`}`;
