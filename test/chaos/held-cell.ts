@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cellIdOf } from '../../src/cell/cell-id.ts';
 import type { Lease } from '../../src/cell/lease.ts';
-import { type CellHandle, type CellState, cellState, startCell } from '../../src/client.ts';
+import { CellFailure, type CellHandle, type CellState, cellState, startCell } from '../../src/client.ts';
 import type { LedgerEntry } from '../../src/scripted-model/ledger.ts';
 import { leaseIn } from '../support/host-state.ts';
 import { turnsOf } from '../support/turns.ts';
@@ -39,6 +39,12 @@ export interface HeldCell {
   open(gate: Gate): Promise<void>;
 }
 
+const unstarted: CellHandle = {
+  workflowId: '',
+  runId: '',
+  result: () => Promise.reject(new CellFailure('WorkflowFailed', 'it was not started', null, null)),
+};
+
 let cells = 0;
 
 /** Writes the right answer, or one that its tests refuse. */
@@ -60,7 +66,7 @@ export async function makeCell(stage: Stage, pair: Pair, closed: readonly Gate[]
     name,
     repository,
     directory,
-    handle: { workflowId: '', runId: '', result: () => Promise.reject(new Error('it was not started')) },
+    handle: unstarted,
     holds: new AsyncDisposableStack(),
     afterwards: new AsyncDisposableStack(),
     state: () => cellState(stage.fleet.client, cell.handle.workflowId).catch(() => null),

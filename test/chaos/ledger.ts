@@ -13,7 +13,7 @@ export interface AskedAgain {
  * there is one session for each time that the cell was made. A turn that was answered in full is not asked for again, but
  * where the server that asked died before it had made use of the answer.
  */
-export function askedAgain(cell: HeldCell, report: CellReport | null): AskedAgain {
+export function askedAgain(cell: Pick<HeldCell, 'pair' | 'turns'>, report: CellReport | null): AskedAgain {
   const turns = cell.turns();
   const sessions = Map.groupBy(turns, ({ session }) => session);
   const mostSessions = 1 + Math.min(report?.respawns ?? cell.pair.respawns ?? 0, cell.pair.respawns ?? 0);

@@ -3,9 +3,9 @@ import { access, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import waitFor from 'p-wait-for';
 import { cellPaths } from '../../src/cell/paths.ts';
 import { withRepositoryLock } from '../../src/git/repository-lock.ts';
-import { waitUntil } from '../support/wait-until.ts';
 import type { Gate, HeldCell } from './held-cell.ts';
 import type { Moment } from './pair.ts';
 
@@ -20,7 +20,7 @@ interface Approach {
 }
 
 /** A machine that is busy takes minutes over many boots at once. */
-const patience = 400_000;
+const patience = 600_000;
 
 export const approaches: Readonly<Record<Moment, Approach>> = {
   free: { closed: [], arrive: async () => undefined },
@@ -77,13 +77,14 @@ const stateOfLease = async (cell: HeldCell) => (await cell.lease())?.state;
 /** A cell that ended before it came there is an error at once, and not after the longest wait. */
 async function until(cell: HeldCell, condition: () => Promise<boolean>): Promise<void> {
   let looks = 0;
-  await waitUntil(async () => {
+  const stands = async () => {
     if (await condition()) return true;
     looks += 1;
-    if (looks % 100 === 0 && (await cell.state())?.lifecycle === 'terminated')
+    if (looks % 20 === 0 && (await cell.state())?.lifecycle === 'terminated')
       throw new Error(`${cell.name} ended before it stood at ${cell.pair.moment ?? cell.pair.step}`);
     return false;
-  }, patience);
+  };
+  await waitFor(stands, { interval: 200, timeout: patience });
 }
 
 async function holdLock(cell: HeldCell): Promise<void> {

@@ -21,22 +21,15 @@ export type OnTrial = (trial: Trial) => void;
 
 /** Lets a fault loose on the whole host while a cell stands at each of its places, and looks at each of them afterwards. */
 export async function runHostFault(stage: Stage, fault: Fault, onTrial: OnTrial): Promise<Trial[]> {
-  const { strikeHost = async () => undefined } = fault;
   const began = performance.now();
   const before = await stage.counted();
   const cells = await Promise.all(fault.pairs.map((pair) => make(stage, pair)));
-  try {
-    await all(cells, start);
-    await all(cells, (cell) => approachOf(cell.pair).arrive(cell));
-    await strikeHost(stage);
-  } catch (error) {
-    await all(cells, letGo);
-    await all(cells, end);
-    throw error;
-  }
-  await all(cells, letGo);
+  const missed = await unlessMissed(cells, async () => {
+    await Promise.all(cells.map(arrive));
+    await fault.strikeHost?.(stage);
+  });
   const trials = await Promise.all(cells.map((cell) => conclude(cell, began)));
-  const problems = await hostProblems(stage, cells, before);
+  const problems = [...missed, ...(await hostProblems(stage, cells, before))];
   for (const trial of trials) trial.problems.push(...problems);
   trials.forEach(onTrial);
   return trials;
@@ -63,7 +56,10 @@ export async function runFree(
   const one = async (pair: Pair) => {
     const began = performance.now();
     const cell = await make(stage, pair);
-    const missed = await strike(cell);
+    const missed = await unlessMissed([cell], async () => {
+      await arrive(cell);
+      await pair.strike?.(cell, stage);
+    });
     const trial = await conclude(cell, began);
     trial.problems.push(...missed);
     onTrial(trial);
@@ -76,22 +72,22 @@ const approachOf = ({ moment, step }: Pair) => approaches[moment ?? (step === 'a
 
 const make = (stage: Stage, pair: Pair): Promise<HeldCell> => makeCell(stage, pair, approachOf(pair).closed);
 
-async function start(cell: HeldCell): Promise<void> {
-  await approachOf(cell.pair).prepare?.(cell);
+async function arrive(cell: HeldCell): Promise<void> {
+  const approach = approachOf(cell.pair);
+  await approach.prepare?.(cell);
   await begin(cell);
+  await approach.arrive(cell);
 }
 
-/** Answers why it could not be struck. */
-async function strike(cell: HeldCell): Promise<string[]> {
+/** Lets the cells go on, struck or not, and answers why they were not. */
+async function unlessMissed(cells: readonly HeldCell[], strike: () => Promise<void>): Promise<string[]> {
   try {
-    await start(cell);
-    await approachOf(cell.pair).arrive(cell);
-    await cell.pair.strike?.(cell, cell.stage);
+    await strike();
     return [];
   } catch (error) {
-    return [`was not struck: ${error instanceof Error ? error.message : String(error)}`];
+    return [`was not struck as it should have been: ${error instanceof Error ? error.message : String(error)}`];
   } finally {
-    await letGo(cell);
+    await Promise.all(cells.map(letGo));
   }
 }
 
@@ -126,8 +122,4 @@ async function endOf(cell: HeldCell): Promise<CellOutcome> {
 
 async function end({ stage, handle }: HeldCell): Promise<void> {
   if (handle.workflowId !== '') await cancelCell(stage.fleet.client, handle.workflowId).catch(() => undefined);
-}
-
-async function all(cells: readonly HeldCell[], work: (cell: HeldCell) => Promise<void>): Promise<void> {
-  await Promise.all(cells.map(work));
 }
