@@ -1,4 +1,4 @@
-import { leftovers, traces } from '../support/leftovers.ts';
+import { leftoversOfRun } from '../support/leftovers.ts';
 import { replayProblems } from './histories.ts';
 import type { Setting } from './pair.ts';
 import type { Act } from './plan.ts';
@@ -61,7 +61,6 @@ export async function playAll(
   acts: readonly Act[],
   options: PlayOptions,
 ): Promise<{ trials: Trial[]; problems: string[] }> {
-  const before = await traces();
   const trials: Trial[] = [];
   const problems: string[] = [];
   {
@@ -69,6 +68,6 @@ export async function playAll(
     for (const act of acts) trials.push(...(await theatre.play(act)));
     problems.push(...(await theatre.replay()));
   }
-  problems.push(...(await leftovers(before)).map((line) => `left on the machine: ${line}`));
+  problems.push(...(await leftoversOfRun()).map((line) => `left on the machine: ${line}`));
   return { trials, problems };
 }

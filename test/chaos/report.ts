@@ -68,7 +68,7 @@ function notes({ trials, skipped, problems }: Report): string[] {
 }
 
 function summary({ seed, trials, durationMs, problems }: Report): string {
-  const pairs = new Set(trials.map(({ fault, step }) => `${fault}@${step}`)).size;
+  const pairs = new Set(trials.map(({ name }) => name)).size;
   const count = (of: (trial: Trial) => number) => trials.reduce((total, trial) => total + of(trial), 0);
   const wrong = count((trial) => (trial.problems.length > 0 ? 1 : 0)) + problems.length;
   return [

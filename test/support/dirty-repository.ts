@@ -33,7 +33,7 @@ export async function makeDirty(repository: TemporaryRepository): Promise<void> 
 
 /** All of a repository, bit for bit, but its objects, and the refs and worktrees of cells: as lines that can be compared. */
 export async function stateOf(repository: Pick<TemporaryRepository, 'path' | 'git'>): Promise<string[]> {
-  const ours = /^\.git\/(objects|worktrees)(\/|$)|^\.git\/refs\/(heads\/)?cells(\/|$)/;
+  const ours = /^\.git\/(objects|worktrees)(\/|$)|^\.git\/(logs\/)?refs\/(heads\/)?cells(\/|$)/;
   const lines = await fingerprint(repository.path, (name) => ours.test(name));
   // Looking must not write the index: the test would disturb what it compares.
   const status = await repository.git('--no-optional-locks', 'status', '--porcelain', '--ignored');

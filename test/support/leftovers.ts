@@ -17,10 +17,26 @@ export async function traces(): Promise<Traces> {
 }
 
 /** Waits for what is just ending, and answers what is still there after five seconds and was not there before. */
-export async function leftovers(before: Traces): Promise<string[]> {
+export function leftovers(before: Traces): Promise<string[]> {
+  return whatIsLeft(async () => [...(await traces())].flatMap(([id, line]) => (before.has(id) ? [] : [line])));
+}
+
+/** The same of what is this run's for certain: where others use agent-cells on the machine meanwhile. */
+export function leftoversOfRun(): Promise<string[]> {
+  return whatIsLeft(async () => {
+    const ours = (entry: string) => runOf(entry) === testRun() || entry === `${runMarker}=${testRun()}`;
+    const processes = (await runningProcesses()).filter(
+      ({ pid, parent, environment }) => ![pid, parent].includes(process.pid) && environment.some(ours),
+    );
+    const lines = processes.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`);
+    return [...lines, ...(await tracesOfDirectories()).map(([, line]) => line)];
+  });
+}
+
+async function whatIsLeft(look: () => Promise<string[]>): Promise<string[]> {
   let left: string[] = [];
   const nothingLeft = async () => {
-    left = [...(await traces())].flatMap(([id, line]) => (before.has(id) ? [] : [line]));
+    left = await look();
     return left.length === 0;
   };
   try {

@@ -23,7 +23,7 @@ const removeWorktree: Strike = async (cell) => {
 
 const truncateLease: Strike = async (cell) => {
   const { lease } = await pathsOf(cell);
-  await truncate(lease, (await readFile(lease)).length / 2);
+  await truncate(lease, Math.floor((await readFile(lease)).length / 2));
 };
 
 const moveBase: Strike = async ({ repository }) => {
