@@ -33,6 +33,7 @@ async function chaos(argv: string[], cli: Cli): Promise<number> {
     else return await run(flags, cli);
     return exitCodes.ok;
   } catch (error) {
+    if (cli.interruption().aborted) return exitCodes.interrupted;
     if (!(error instanceof UserError)) throw error;
     cli.note(`${cli.noteColors.red('error:')} ${error.message}`);
     if (error.try !== null) cli.note(`  → ${error.try}`);
@@ -87,6 +88,7 @@ async function run({ quick, json, seed, cells, only }: Flags, cli: Cli): Promise
     random,
     onTrial: (trial) => cli.note(renderTrial(trial)),
     onStep: (line) => cli.note(line),
+    signal: cli.interruption(),
   });
   const report = { seed, skipped, durationMs: Math.round(performance.now() - began), ...played };
   cli.print(json ? JSON.stringify(report, null, 2) : renderReport(report));

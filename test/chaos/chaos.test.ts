@@ -26,8 +26,8 @@ describe(`a cell, whatever is done to it (seed ${seed}),`, () => {
       beforeAll(async () => void trials.push(...(await theatre.play(act))));
 
       test.each(pairs.map((pair) => [nameOf(pair), pair] as const))('comes to its verdict: %s', (name) => {
-        const trial = trials.find((one) => one.name === name);
-        expect(trial).toMatchObject({ problems: [], leftovers: [], promptsTwice: 0 });
+        const { problems, leftovers } = trials.find((trial) => trial.name === name) ?? {};
+        expect({ problems, leftovers }).toEqual({ problems: [], leftovers: [] });
       });
     });
   }

@@ -59,15 +59,25 @@ async function open(temporal: ChaosTemporal, setting: Setting, stack: AsyncDispo
 /** Plays all acts, and says at the end what is left on the machine and which history does not replay. */
 export async function playAll(
   acts: readonly Act[],
-  options: PlayOptions,
+  options: PlayOptions & { signal: AbortSignal },
 ): Promise<{ trials: Trial[]; problems: string[] }> {
   const trials: Trial[] = [];
   const problems: string[] = [];
+  const interruption = rejectionOn(options.signal);
   {
     await using theatre = await openTheatre(options);
-    for (const act of acts) trials.push(...(await theatre.play(act)));
+    for (const act of acts) trials.push(...(await Promise.race([theatre.play(act), interruption])));
     problems.push(...(await theatre.replay()));
   }
   problems.push(...(await leftoversOfRun()).map((line) => `left on the machine: ${line}`));
   return { trials, problems };
+}
+
+/** What is under way is then taken down with its theatre. */
+function rejectionOn(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  if (signal.aborted) reject(signal.reason);
+  return promise;
 }

@@ -149,7 +149,7 @@ async function startWorker(env: Record<string, string>, detached: boolean): Prom
   child.all.on('data', (chunk: Buffer) => (log += chunk.toString()));
   const exited = once(child, 'exit');
   const metricsUrl = () => /"metricsUrl":"([^"]+)"/.exec(log)?.[1];
-  await waitFor(() => metricsUrl() !== undefined || child.exitCode !== null, { interval: 50, timeout: 60_000 });
+  await waitFor(() => metricsUrl() !== undefined || child.exitCode !== null, { interval: 50, timeout: 240_000 });
   const url = metricsUrl();
   if (url === undefined) throw new Error(`the worker ended before it was ready:\n${log}`);
   return {
