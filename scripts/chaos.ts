@@ -17,7 +17,7 @@ const usage = `npm run chaos -- [options]
 
   --quick              the part that is run with every change
   --seed N             what is chosen by chance is chosen as in the run that printed this seed
-  --only fault[@step]  nothing but this fault, or this fault at this step
+  --only fault[@step]  nothing but this fault, or this fault at this step; may be given several times
   --cells N            so many cells at least (200); what the faults at chosen steps do not need meets faults at random
   --list               print the faults and their steps, and do nothing
   --json               print the report as JSON
@@ -48,20 +48,21 @@ interface Flags {
   list: boolean;
   seed: number;
   cells: number;
-  only: string | null;
+  only: readonly string[];
 }
 
 function flagsFrom(args: string[]): Flags {
   try {
     const off = { type: 'boolean', default: false } as const;
     const text = { type: 'string' } as const;
-    const options = { quick: off, json: off, help: off, list: off, seed: text, cells: text, only: text };
+    const only = { type: 'string', multiple: true } as const;
+    const options = { quick: off, json: off, help: off, list: off, seed: text, cells: text, only };
     const { values } = parseArgs({ args, options });
     return {
       ...values,
       seed: numberFrom(values.seed, Date.now() % 1_000_000),
+      only: values.only ?? [],
       cells: numberFrom(values.cells, values.quick ? 0 : 200),
-      only: values.only ?? null,
     };
   } catch (cause) {
     throw new UserError('InvalidInput', cause instanceof Error ? cause.message : String(cause), {
@@ -81,7 +82,9 @@ async function run({ quick, json, seed, cells, only }: Flags, cli: Cli): Promise
   const random = randomFrom(seed);
   const { acts, skipped } = await planOf({ quick, only, cells, random });
   if (acts.length === 0 && skipped.length === 0)
-    throw new UserError('InvalidInput', `there is no such fault: ${only}`, { try: 'see them all with --list' });
+    throw new UserError('InvalidInput', `there is no such fault: ${only.join(', ')}`, {
+      try: 'see them all with --list',
+    });
   cli.note(`seed ${seed}`);
   const began = performance.now();
   const played = await playAll(acts, {

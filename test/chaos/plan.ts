@@ -11,8 +11,8 @@ export type Act =
 export interface PlanOptions {
   /** The part that is tried with every change. */
   quick: boolean;
-  /** `<fault>` or `<fault>@<step>`: nothing but this. */
-  only: string | null;
+  /** `<fault>` or `<fault>@<step>`: nothing but these, where there are any. */
+  only: readonly string[];
   /** How many cells at least; what the pairs do not need meets faults at random. */
   cells: number;
   random: Random;
@@ -60,14 +60,14 @@ export async function planOf(options: PlanOptions): Promise<{ acts: Act[]; skipp
   );
   const planned = able.reduce((sum, { pairs }) => sum + pairs.length, 0);
   return {
-    acts: [...(options.only === null ? storms(options.cells - planned) : []), ...acts],
+    acts: [...(options.only.length === 0 ? storms(options.cells - planned) : []), ...acts],
     skipped: chosen.flatMap(({ fault, why }) => (why === null ? [] : [{ fault: fault.name, why }])),
   };
 }
 
 function isWanted(pair: Pair, { quick: isQuick, only }: PlanOptions): boolean {
   const names = [pair.fault, `${pair.fault}@${pair.step}`, nameOf(pair)];
-  if (only !== null) return names.includes(only);
+  if (only.length > 0) return names.some((name) => only.includes(name));
   return !isQuick || names.some((name) => quick.includes(name));
 }
 
