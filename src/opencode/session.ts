@@ -97,6 +97,8 @@ export async function dropInterruptedStep(
   sessionId: string,
   signal: AbortSignal,
 ): Promise<void> {
+  // Asked before and after: a session that ends its step while it is looked at is idle only then, one that begins it only before.
+  if (await isBusy(client, sessionId, signal)) return;
   const last = (await readMessages(client, sessionId, signal)).at(-1)?.info;
   if (last === undefined || last.role !== 'assistant' || last.time.completed !== undefined || last.error) return;
   if (await isBusy(client, sessionId, signal)) return;
