@@ -7,7 +7,7 @@ import { outgrown } from '../src/cell/outgrown.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
-import { abortSession, dropInterruptedStep, openSession, sendPrompt } from '../src/opencode/session.ts';
+import { abortSession, dropInterruptedStep, findPrompt, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
 import { findTemplate } from '../src/templates/load.ts';
 import { unlessLost, usageIn, usageOf } from './agent-usage.ts';
@@ -97,6 +97,8 @@ async function promptIdOf(host: CellHost, cell: OpenCell, key: string, sessionId
 /** What is known of the agent: for the heartbeat, for the workflow now and then, and for the end. */
 interface Progress {
   take(progress: TurnProgress): void;
+  /** The agent is not at work: its prompt waits for something. */
+  wait(what: string): void;
   latest(): TurnProgress | null;
 }
 
@@ -108,11 +110,19 @@ function followProgress(beat: ExecuteProgress): Progress {
       latest = progress;
       const { tokens, lastActivity, doing } = progress;
       Object.assign(beat, { tokens, doing, silentForMs: Date.now() - lastActivity });
-      report(progress);
+      const waits = progress.waitsUntil !== null && progress.waitsUntil > Date.now();
+      report({ tokens, lastActivity, waitingFor: waits ? doing : null });
+    },
+    wait(what) {
+      Object.assign(beat, { doing: what, silentForMs: 0 });
+      report({ tokens: beat.tokens, lastActivity: latest?.lastActivity ?? null, waitingFor: what });
     },
     latest: () => latest,
   };
 }
+
+/** An end after which the prompt is not sent again. */
+type FinalEnd = Exclude<WatchedEnd, { kind: 'held-back' }>;
 
 async function takeTurn(
   host: CellHost,
@@ -120,35 +130,59 @@ async function takeTurn(
   input: ExecuteInput,
   progress: Progress,
   signal: AbortSignal,
-): Promise<WatchedEnd> {
+): Promise<FinalEnd> {
   const { client, sessionId, messageId } = agent;
+  const asker = { cellId: input.cellId, model: agent.cell.lease.model };
+  const { providers } = host;
   let budget = await raiseBudget(host, input.cellId, input.tokenBudget);
   const lookAfterCell = async (): Promise<string | null> => {
     const found = await host.leases.read(input.cellId);
     if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
     return found.kind === 'missing' ? `the lease of cell ${input.cellId} is gone` : whatIsLost(host, agent.cell);
   };
-  return await watchTurn(
-    client,
-    {
-      sessionId,
-      messageId,
-      olderMessageId: await ask(host, agent, input.text, signal),
-      budget: () => budget,
-      lost: lookAfterCell,
-      silenceLimit: host.silenceLimitMs * (input.patience ?? 1),
-      progress: (latest) => progress.take(latest),
+  const watch = {
+    sessionId,
+    messageId,
+    budget: () => budget,
+    lost: lookAfterCell,
+    silenceLimit: host.silenceLimitMs * (input.patience ?? 1),
+    progress: (latest: TurnProgress) => progress.take(latest),
+    provider: {
+      failed: (reason: string, nextAt: number) => providers.failed(asker, reason, nextAt),
+      answered: () => providers.answered(asker.model),
+      holdsBack: () => providers.holdsBack(asker),
     },
-    signal,
-  );
+  };
+  let mayBeAtWork = agent.mayBeAtWork;
+  try {
+    for (;;) {
+      if (mayBeAtWork) await dropInterruptedStep(client, sessionId, signal);
+      const mayAsk = () => providers.pass(asker, (what) => progress.wait(what), signal);
+      const olderMessageId = await ask(host, agent, input.text, mayAsk, signal);
+      const end = await watchTurn(client, { ...watch, olderMessageId }, signal);
+      if (end.kind === 'model-unavailable') providers.failed(asker, end.reason, null);
+      if (end.kind !== 'held-back') return end;
+      mayBeAtWork = true;
+    }
+  } finally {
+    providers.left(asker);
+  }
 }
 
-/** Sends the prompt unless the session has it. Answers the message that was the newest then. */
-async function ask(host: CellHost, agent: Agent, text: string, signal: AbortSignal): Promise<string | null> {
+/** Sends the prompt unless the session has it, when the model may be asked. Answers the message that was the newest then. */
+async function ask(
+  host: CellHost,
+  agent: Agent,
+  text: string,
+  mayAsk: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<string | null> {
   const { client, sessionId, messageId } = agent;
   const { model, agentType } = agent.cell.lease;
   const system = findTemplate(host.templates, agentType).prompt;
-  if (agent.mayBeAtWork) await dropInterruptedStep(client, sessionId, signal);
+  const { taken } = await findPrompt(client, { sessionId, messageId }, signal);
+  if (taken) return null;
+  await mayAsk();
   return await sendPrompt(client, { sessionId, messageId, model, text, system }, signal);
 }
 
@@ -157,7 +191,7 @@ async function stop({ client, sessionId }: Agent, signal: AbortSignal): Promise<
   await abortSession(client, sessionId, signal).catch(() => undefined);
 }
 
-function conclude(end: WatchedEnd, usage: AgentUsage): ExecuteReport {
+function conclude(end: FinalEnd, usage: AgentUsage): ExecuteReport {
   switch (end.kind) {
     case 'finished':
       return { kind: 'finished', usage };

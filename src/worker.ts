@@ -79,6 +79,7 @@ export async function runWorker(
       health: () => ({
         healthy: workers.every((worker) => worker.getState() === 'RUNNING'),
         host: config.hostId,
+        outages: host.providers.list().filter(({ outage }) => outage !== null),
         workers: Object.fromEntries(workers.map((worker) => [worker.options.taskQueue, worker.getState()])),
       }),
     }),

@@ -43,6 +43,8 @@ export interface CellRecord {
   cost: number | null;
   summary: string;
   lastActivity: number | null;
+  /** What keeps the agent from its work, in a sentence. */
+  waitingFor: string | null;
   tests: TestSummary;
   protectedPathsTouched: string[];
   /** What the next run of the test command gets, milliseconds. */
@@ -76,6 +78,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     cost: null,
     summary: '',
     lastActivity: null,
+    waitingFor: null,
     tests: noTests,
     protectedPathsTouched: [],
     testTimeout: request.testTimeout,
@@ -107,6 +110,7 @@ export function enter(record: CellRecord, lifecycle: Lifecycle, step: Step, reas
   closeStep(record);
   record.lifecycle = lifecycle;
   record.step = step;
+  record.waitingFor = null;
   if (record.history.length < historyLimit)
     record.history.push({ lifecycle, step, at: record.since, ...(reason ? { reason: sentence(reason) } : {}) });
   show(record);
@@ -175,6 +179,7 @@ export function stateOf(record: CellRecord): CellState {
     tokens: record.tokens,
     tokenBudget: record.tokenBudget,
     lastActivity: record.lastActivity,
+    waitingFor: record.waitingFor,
     tests: record.tests,
     history: record.history,
   };

@@ -47,9 +47,15 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
     description: 'Ends the cell now: revert, tear down, and a result whose status is reverted',
   });
 
-  setHandler(progressSignal, ({ tokens, lastActivity }) => recordUsage(record, { tokens, lastActivity }), {
-    description: 'From the host of the cell; not for outsiders',
-  });
+  setHandler(
+    progressSignal,
+    ({ tokens, lastActivity, waitingFor = null }) => {
+      // One that was under way when the step ended is late.
+      record.waitingFor = agent === null ? null : waitingFor;
+      recordUsage(record, { tokens, lastActivity });
+    },
+    { description: 'From the host of the cell; not for outsiders' },
+  );
 
   setHandler(
     extendUpdate,

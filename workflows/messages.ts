@@ -42,8 +42,10 @@ export const abortSignal = defineSignal<[AbortInput]>('abort');
 /** What the host reports while an agent works, in small numbers; not for outsiders. */
 export interface ProgressInput {
   tokens: TokenUsage;
-  /** Milliseconds since the epoch. */
-  lastActivity: number;
+  /** Milliseconds since the epoch; null when nothing was heard of the agent yet. */
+  lastActivity: number | null;
+  /** What keeps the agent from its work, in a sentence; null when nothing does. */
+  waitingFor?: string | null;
 }
 
 /** From the host to the workflow: tokens so far. Sent seldom, for each one is history. */

@@ -2,6 +2,7 @@ import type { Semaphore } from 'async-mutex';
 import type { Logger } from 'pino';
 import type { IsolationName } from '../domain/request.ts';
 import type { BaseConfig } from '../opencode/config.ts';
+import type { ProviderGate } from '../providers/provider-gate.ts';
 import type { CellRuntime, Probe } from '../runtimes/runtime.ts';
 import type { Templates } from '../templates/template.ts';
 import type { LeaseStore } from './leases.ts';
@@ -31,5 +32,7 @@ export interface CellHost {
   readonly serverMemory: number;
   /** Servers that boot at the same time: booting is a matter of the processor, and more at once only make each slower. */
   readonly boots: Semaphore;
+  /** Holds prompts back while their provider fails. */
+  readonly providers: ProviderGate;
   readonly log: Logger;
 }

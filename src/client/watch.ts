@@ -14,7 +14,7 @@ export interface WatchedCell extends CellState {
   status: ListStatus;
   /** What the agent does, in a few words; null while no agent is at work. */
   doing: string | null;
-  /** What the cell waits for; null when it waits for nothing but its own work. */
+  /** What the cell or its agent waits for; null when it waits for nothing but its own work. */
   waitingFor: string | null;
   /** False when no worker could be asked: then this is what was published, without a history. */
   complete: boolean;
@@ -105,7 +105,7 @@ function merged(state: CellState | null, description: WorkflowExecutionDescripti
     lastActivity: live === null ? base.lastActivity : Math.max(base.lastActivity ?? 0, live.at - live.silentForMs),
     status: listed(description).status,
     doing: live?.doing ?? null,
-    waitingFor: waitingFor(description),
+    waitingFor: waitingFor(description) ?? base.waitingFor,
     complete: state !== null,
   };
 }
@@ -130,6 +130,7 @@ function publishedState(description: WorkflowExecutionDescription): CellState {
     tokens: { ...noTokens, total },
     tokenBudget: 0,
     lastActivity: null,
+    waitingFor: null,
     tests: noTests,
     history: [],
   };

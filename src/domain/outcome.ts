@@ -98,6 +98,8 @@ export interface CellState {
   tokenBudget: number;
   /** When the agent was last heard of, milliseconds since the epoch. */
   lastActivity: number | null;
+  /** What keeps the agent from its work, in a sentence: a provider that fails, say; null while nothing does. */
+  waitingFor: string | null;
   tests: TestSummary;
   history: Transition[];
 }

@@ -68,7 +68,7 @@ export async function findPrompt(
   const busy = await isBusy(client, sessionId, signal);
   const messages = await readMessages(client, sessionId, signal);
   const answer = answerTo(messageId, messages);
-  const answered = answer !== null && answer.error === undefined && answer.finish !== 'tool-calls';
+  const answered = answer?.finish !== undefined && answer.error === undefined && answer.finish !== 'tool-calls';
   const known = messages.some(({ info }) => info.id === messageId);
   return { taken: known && (busy || answered), newest: messages.at(-1)?.info.id ?? null };
 }
@@ -90,7 +90,8 @@ export async function readMessages(
 
 /**
  * Takes back a step that an idle session never ended, since its server died in the middle of it: its tool calls would count
- * as running for ever. The model is asked for that step once more.
+ * as running for ever. One that was stopped between two requests is complete, and holds no answer. The model is asked for that
+ * step once more.
  */
 export async function dropInterruptedStep(
   client: OpencodeClient,
@@ -100,7 +101,8 @@ export async function dropInterruptedStep(
   // Asked before and after: a session that ends its step while it is looked at is idle only then, one that begins it only before.
   if (await isBusy(client, sessionId, signal)) return;
   const last = (await readMessages(client, sessionId, signal)).at(-1)?.info;
-  if (last === undefined || last.role !== 'assistant' || last.time.completed !== undefined || last.error) return;
+  if (last === undefined || last.role !== 'assistant' || last.error) return;
+  if (last.time.completed !== undefined && last.finish !== undefined) return;
   if (await isBusy(client, sessionId, signal)) return;
   await client.session.deleteMessage({ sessionID: sessionId, messageID: last.id }, within(signal));
 }

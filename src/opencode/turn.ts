@@ -33,12 +33,26 @@ export interface TurnWatch {
   /** How long the agent may say nothing before it counts as hung, milliseconds. */
   silenceLimit: number;
   progress(progress: TurnProgress): void;
+  provider: ProviderWatch;
 }
 
-/** How a watched turn ended. An agent that hangs has a server that is well, and says nothing all the same. */
+/** What is told of the provider, for the agents of all cells that ask it. */
+export interface ProviderWatch {
+  /** A request has failed; `nextAt` is when it is sent again, milliseconds since the epoch. */
+  failed(reason: string, nextAt: number): void;
+  answered(): void;
+  /** Whether this agent, which waits to ask again, should stop doing so. */
+  holdsBack(): boolean;
+}
+
+/**
+ * How a watched turn ended. An agent that hangs has a server that is well, and says nothing all the same; one that is held back
+ * was stopped between two requests, and its prompt is to be sent again.
+ */
 export type WatchedEnd =
   | TurnEnd
   | { kind: 'budget-spent' }
+  | { kind: 'held-back' }
   | { kind: 'cell-lost'; reason: string }
   | { kind: 'agent-hangs'; reason: string };
 
@@ -91,6 +105,10 @@ async function lookOnce(
     if (end) return end;
   }
   watch.progress(view.progress());
+  if (view.isBetweenRequests() && watch.provider.holdsBack()) {
+    await abortSession(client, watch.sessionId, signal);
+    return { kind: 'held-back' };
+  }
   if (view.progress().tokens.total < watch.budget()) return null;
   await abortSession(client, watch.sessionId, signal);
   return { kind: 'budget-spent' };
@@ -109,7 +127,8 @@ async function read(
   if (status.type !== 'idle') return null;
   const answer = answerTo(watch.messageId, messages);
   if (answer !== null && answer.id === watch.olderMessageId) return null;
-  if (answer?.finish === 'tool-calls' && !view.restsFor(restLimit)) return null;
+  const isBetweenSteps = answer?.finish === 'tool-calls' || (answer?.finish === undefined && !answer?.error);
+  if (answer !== null && isBetweenSteps && !view.restsFor(restLimit)) return null;
   if (answer === null) return view.failure();
   const left = watch.budget() - view.progress().tokens.total;
   // An answer that was cut off with nothing left was cut off by us.
@@ -159,7 +178,12 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       doing = activityOf(event) ?? doing;
       restingSince = null;
       if (event.type === 'message.updated') usage.add(event.properties.info);
-      if (event.type === 'session.status') takeStatus(event.properties.status);
+      if (event.type === 'session.status') {
+        const { status } = event.properties;
+        takeStatus(status);
+        if (status.type === 'retry') watch.provider.failed(status.message, status.next);
+      }
+      if (isAnswer(event)) watch.provider.answered();
       if (event.type === 'permission.asked') void refusePermission(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'question.asked') void refuseQuestion(client, event.properties.id, signal).catch(readSoon);
       if (event.type === 'session.error' && event.properties.error) failed = judgeError(event.properties.error);
@@ -188,6 +212,8 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       return null;
     },
     needsReading: () => mustRead,
+    /** Told to ask its provider again later, and not just about to. */
+    isBetweenRequests: () => waitsUntil !== null && waitsUntil > Date.now() + 1_000,
     overdue(): WatchedEnd | null {
       const now = Date.now();
       if (now - lastHeard > heartbeatLimit)
@@ -215,6 +241,17 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       await sleep(milliseconds, undefined, { signal: AbortSignal.any([woken.signal, signal]) }).catch(() => undefined);
     },
   };
+}
+
+/** Whether an event shows that the model has answered: a prompt is a part as well, and of text. */
+function isAnswer(event: Event): boolean {
+  if (event.type !== 'message.part.updated') return false;
+  const { part } = event.properties;
+  return (
+    part.type === 'step-finish' ||
+    part.type === 'reasoning' ||
+    (part.type === 'tool' && part.state.status === 'pending')
+  );
 }
 
 /** What an event says about what the agent does, in a few words. */

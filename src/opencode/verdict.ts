@@ -17,6 +17,7 @@ export function judgeMessage(message: AssistantMessage): TurnEnd {
 
 /** Ends of a model's answer after which the work cannot be called finished; the server reports none of them as an error. */
 const unfinished: Readonly<Record<string, string>> = {
+  '': 'the agent was stopped before its model had answered',
   'tool-calls': 'the agent stopped in the middle of its work',
   length: "the model's answer was cut at its output limit",
   'content-filter': "the model's answer was withheld by its content filter",

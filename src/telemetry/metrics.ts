@@ -63,6 +63,13 @@ export const metrics = {
     'What the reaper released because nobody owned it any more',
   ),
   tokens: metric('cells_tokens_total', 'counter', '', ['kind', 'model'], 'Tokens that agents used'),
+  promptsHeld: metric(
+    'cells_prompts_held',
+    'gauge',
+    '',
+    ['host', 'model'],
+    'Prompts that wait until a provider that failed answers again',
+  ),
   memory: metric('cells_memory_bytes', 'gauge', 'By', ['host'], 'Memory of all processes of all cells of the host'),
   portsInUse: metric('cells_ports_in_use', 'gauge', '', ['host'], 'Ports of the range that cells hold'),
 } as const satisfies Record<string, Metric>;

@@ -14,6 +14,7 @@ export function createGauges(meter: MetricMeter, host: CellHost, capacity: numbe
   const gauge = ({ name, unit, description }: Metric) => meter.createGauge(name, 'int', unit, description);
   const active = gauge(metrics.active);
   const memory = gauge(metrics.memory);
+  const held = gauge(metrics.promptsHeld);
   const ports = gauge(metrics.portsInUse);
   const labels = { host: host.hostId };
   const capacityGauge = gauge(metrics.capacity);
@@ -29,6 +30,7 @@ export function createGauges(meter: MetricMeter, host: CellHost, capacity: numbe
       [...sizes.values()].reduce((sum, size) => sum + size, 0),
       labels,
     );
+    for (const { model, waiting } of host.providers.list()) held.set(waiting, { ...labels, model });
     ports.set((await listPorts(hostPaths(host.stateDirectory).ports)).length, labels);
   };
 }

@@ -9,6 +9,7 @@ import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { findGroupRoot } from '../runtimes/cgroup-root.ts';
+import { createProviderGate } from '../providers/provider-gate.ts';
 import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
@@ -50,6 +51,7 @@ export async function makeHost(
     silenceLimitMs: config.silenceLimitMs,
     serverMemory: config.serverMemory,
     boots: new Semaphore(Math.max(2, availableParallelism())),
+    providers: createProviderGate(),
     log,
   };
 }

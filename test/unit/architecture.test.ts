@@ -18,13 +18,22 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/git': ['src/domain'],
   'src/gateway': ['src/domain'],
   'src/opencode': ['src/domain', 'src/gateway'],
+  'src/providers': [],
   'src/runtimes': ['src/domain'],
   'src/templates': ['src/domain'],
   'src/scripted-model': ['src/domain'],
   'src/telemetry': ['src/domain', 'src/config.ts', 'src/telemetry/metrics.ts'],
   'src/temporal': ['src/domain', 'src/config.ts'],
 
-  'src/cell': ['src/domain', 'src/git', 'src/opencode', 'src/runtimes', 'src/templates', 'activities/contract.ts'],
+  'src/cell': [
+    'src/domain',
+    'src/git',
+    'src/opencode',
+    'src/providers',
+    'src/runtimes',
+    'src/templates',
+    'activities/contract.ts',
+  ],
   activities: ['src/domain', 'src/cell', 'src/git', 'src/opencode', 'src/templates', 'activities/contract.ts'],
 
   'workflows/messages.ts': ['src/domain'],
@@ -36,7 +45,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // Small, and without the Temporal SDK: it outlives workers.
   'src/supervisor': ['src/domain', 'src/cell', 'src/gateway', 'src/runtimes'],
 
-  'src/worker': [...base, 'src/telemetry/metrics.ts', 'src/cell', 'src/opencode', 'src/runtimes', 'src/supervisor'],
+  'src/worker': [
+    ...base,
+    'src/telemetry/metrics.ts',
+    'src/cell',
+    'src/opencode',
+    'src/providers',
+    'src/runtimes',
+    'src/supervisor',
+  ],
   // The one file that sees every layer: it puts the worker together.
   'src/worker.ts': [
     ...base,

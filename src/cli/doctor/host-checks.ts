@@ -8,6 +8,7 @@ import { opencodeBinary, opencodeVersion } from '../../opencode/binary.ts';
 import { findGroupRoot } from '../../runtimes/cgroup-root.ts';
 import { probeRuntimes } from '../../runtimes/index.ts';
 import { numberWord } from '../words.ts';
+import { providers } from './provider-check.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
 
 /** What this machine has: programs, runtimes, ports, disk and memory. */
@@ -21,6 +22,7 @@ export async function hostChecks(config: Config): Promise<Check[]> {
     check('state directory', () => stateDirectory(config)),
     check('disk', () => disk(config)),
     check('memory', () => memory(config)),
+    check('providers', () => providers(config)),
   ]);
 }
 
