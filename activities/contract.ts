@@ -54,6 +54,8 @@ export interface SpawnedCell {
   worktree: string;
   baseCommit: string;
   versions: { agentCells: string; opencode: string };
+  /** `warm` where the server had been booted ahead. Absent in what earlier versions answered. */
+  start?: 'warm' | 'cold';
 }
 
 export interface ExecuteInput {

@@ -27,6 +27,8 @@ export interface Config {
   /** Cells at once. */
   capacity: number;
   ports: { from: number; to: number };
+  /** Servers that wait, booted ahead, for a cell. */
+  warmServers: number;
   /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
   runtime: IsolationName | null;
   opencodeConfig: string | null;
@@ -82,6 +84,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     repositories: repositories ?? (repository === null ? [] : [repository]),
     capacity: get('CELLS_CAPACITY'),
     ports: get('CELLS_PORTS'),
+    warmServers: get('CELLS_WARM'),
     runtime: get('CELLS_RUNTIME'),
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
     cgroup: get('CELLS_CGROUP'),
@@ -206,6 +209,7 @@ const settings = {
   CELLS_REPOSITORIES: { schema: v.nullable(places), default: none },
   CELLS_CAPACITY: { schema: wholeNumber(1, 10_000, 'a whole number from 1 to 10000'), default: () => '50' },
   CELLS_PORTS: { schema: ports, default: () => '9000-9999' },
+  CELLS_WARM: { schema: wholeNumber(0, 100, 'a whole number from 0 to 100'), default: () => '1' },
   CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },

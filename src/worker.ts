@@ -22,6 +22,7 @@ import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
 import { startReaping } from './worker/reaping.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
+import { startWarming } from './worker/warming.ts';
 
 export interface WorkerRun {
   log: Logger;
@@ -68,6 +69,8 @@ export async function runWorker(
   const updateGauges = createGauges(meter, host, config.capacity);
   const reaped = meter.createCounter(metrics.reaped.name, metrics.reaped.unit, metrics.reaped.description);
   stack.use(await startReaping(host, client, { reaped, artifactRetentionMs: config.artifactRetentionMs }));
+
+  stack.use(startWarming(host));
 
   const workers = await createWorkers(config, host, native, target.namespace);
   const server = stack.use(

@@ -11,7 +11,7 @@ import type { CellResult } from '../src/domain/outcome.ts';
 import { type ParsedCellRequest, parseCellRequest } from '../src/domain/request.ts';
 import { type HostSteps, anyHost, onHost } from './activity-proxies.ts';
 import { type CellRecord, beginRespawn, enter, openRecord, publish, recordUsage } from './cell-record.ts';
-import { countRespawn, recordMetrics } from './cell-metrics.ts';
+import { countRespawn, countSpawn, recordMetrics } from './cell-metrics.ts';
 import { developAndTest } from './develop.ts';
 import { type Ending, endingOf } from './ending.ts';
 import { openInbox } from './inbox.ts';
@@ -148,6 +148,7 @@ async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
   publish(record);
   record.spawned = await host.spawn({ owner, cellId: record.claimed.cellId, request: { ...request, prompt: '' } });
   // What a host said of an earlier cell of this run is told from what it says of this one.
+  countSpawn(record.spawned.start);
   if (record.respawns > 0) upsertMemo({ cellId: record.claimed.cellId });
   enter(record, 'ready', 'spawn');
   return developAndTest(host, life);

@@ -27,6 +27,11 @@ export function recordMetrics(ending: Ending, report: CellReport, model: string)
   }
 }
 
+/** Counts a cell that was spawned. */
+export function countSpawn(start: 'warm' | 'cold' = 'cold'): void {
+  count(metrics.spawned, 1, { start });
+}
+
 /** Counts a cell that is made anew. */
 export function countRespawn(lost: Lost): void {
   count(metrics.respawned, 1, { reason: `${lost}-lost` });

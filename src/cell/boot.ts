@@ -7,19 +7,18 @@ import { removeWorktree } from '../git/remove-worktree.ts';
 import { addWorktree } from '../git/worktree.ts';
 import { prepareHome } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
-import { PortTaken } from '../runtimes/port-holder.ts';
+import { adoptServer, releaseAdopted } from './adopt.ts';
+import { holdFreePort } from './hold-port.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { keepLease } from './keep-lease.ts';
 import { serverLives } from './open-cell.ts';
 import { cellPaths, hostPaths } from './paths.ts';
-import { leasePort, releasePort } from './ports.ts';
 import { cellSecret } from './secret.ts';
+import { serverPlace } from './server-place.ts';
 import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
-
-/** How often another port is tried when a stranger takes the one between our choice and our bind. */
-const portTries = 5;
+import { writeConfig } from './write-config.ts';
 
 /**
  * Makes a cell: worktree, home, port, server, and is satisfied only when the server proves to be ours.
@@ -41,6 +40,8 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const lease = await keepLease(host, input);
   const known = await findHealthy(host, lease, signal);
   if (known) return known;
+  // A server that an earlier run adopted was used once.
+  await releaseAdopted(host, lease);
 
   const baseCommit = await resolveBase(gitDirectory, request.branch, signal);
   const paths = cellPaths(host.stateDirectory, cellId);
@@ -58,9 +59,9 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   made.defer(async () => void (await removeWorktree(place)));
   await addWorktree({ ...place, commit: baseCommit, signal });
   await rememberProjectFile(place);
-  made.defer(async () => void (await discard(host.stateDirectory, paths.home)));
-  await prepareHome(paths.home);
-  const server = await bootOnFreePort(host, input, { ...lease, worktree: paths.worktree }, made, signal);
+  const cell = { ...lease, worktree: paths.worktree };
+  const warm = await adoptServer(host, input, cell, made, signal);
+  const server = warm ?? (await bootAnew(host, input, cell, made, signal));
   await restoreProjectFile(place);
   await host.leases.update(cellId, { state: 'ready' });
   made.move();
@@ -70,7 +71,21 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     worktree: paths.worktree,
     baseCommit,
     versions: { agentCells: version, opencode: server.version },
+    start: warm === null ? 'cold' : 'warm',
   };
+}
+
+async function bootAnew(
+  host: CellHost,
+  input: SpawnInput,
+  lease: Lease & { worktree: string },
+  made: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<{ port: number; version: string }> {
+  const { home } = cellPaths(host.stateDirectory, input.cellId);
+  made.defer(async () => void (await discard(host.stateDirectory, home)));
+  await prepareHome(home);
+  return await bootOnFreePort(host, input, lease, made, signal);
 }
 
 const placeOnly = { state: 'claimed', worktree: null, port: null, server: null } satisfies Partial<Lease>;
@@ -81,8 +96,12 @@ export async function findHealthy(host: CellHost, lease: Lease, signal: AbortSig
   if (lease.state !== 'ready' || port === null || worktree === null || baseCommit === null) return null;
   if (!(await serverLives(host, lease))) return null;
   const password = await cellSecret(host.stateDirectory, cellId);
-  const opencode = await proveServer({ port, password, worktree }, signal).catch(() => null);
-  return opencode === null ? null : { cellId, port, worktree, baseCommit, versions: { agentCells: version, opencode } };
+  const { directory } = await serverPlace(host.stateDirectory, cellId);
+  const address = { port, password, worktree, directory: directory ?? worktree };
+  const opencode = await proveServer(address, signal).catch(() => null);
+  if (opencode === null) return null;
+  const start = directory === null ? 'cold' : 'warm';
+  return { cellId, port, worktree, baseCommit, versions: { agentCells: version, opencode }, start };
 }
 
 /** Boots the server of a cell whose worktree and home are there. What it makes is deferred to `made`. */
@@ -93,26 +112,34 @@ export async function bootOnFreePort(
   made: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<{ port: number; version: string }> {
-  const { ports: directory } = hostPaths(host.stateDirectory);
-  const password = await cellSecret(host.stateDirectory, cellId);
-  const taken = new Set<number>();
+  const { stateDirectory } = host;
+  const { mark, home, configFile, directory } = await serverPlace(stateDirectory, cellId);
+  const password = await cellSecret(stateDirectory, cellId);
   const { runtime } = host.runtimes[lease.runtime];
-  await runtime.destroy(cellId);
-  for (;;) {
-    const { port } = await leasePort({ range: host.ports, directory, cellId, except: taken });
-    made.defer(async () => void (await releasePort(directory, port, cellId)));
-    made.defer(async () => void (await runtime.destroy(cellId)));
-    await host.leases.update(cellId, { port });
-    try {
-      await runtime.holdPort(cellId, port);
-      const address = { port, password, worktree: lease.worktree };
-      const started = (server: Lease['server']) => host.leases.update(cellId, { server });
-      const boot = () => startServer(host, { lease, request, address }, started, signal);
-      return { port, version: await host.boots.runExclusive(boot) };
-    } catch (error) {
-      taken.add(port);
-      if (!(error instanceof PortTaken) || taken.size >= portTries) throw error;
-      host.log.warn({ cellId, port }, 'the port was taken between choice and bind; trying the next');
-    }
-  }
+  await runtime.destroy(mark);
+  const port = await holdFreePort(host, lease, mark, made);
+  made.defer(async () => void (await runtime.destroy(mark)));
+  await writeConfig(host, request, lease);
+  const address = { port, password, worktree: lease.worktree, directory: directory ?? lease.worktree };
+  const version = await host.boots.runExclusive(async () => {
+    const { serverLog: logFile } = cellPaths(stateDirectory, cellId);
+    const serverPort = await startServer(
+      host,
+      {
+        runtime: lease.runtime,
+        mark,
+        directory: directory ?? lease.worktree,
+        home,
+        configFile,
+        password,
+        env: request.env,
+        logFile,
+      },
+      (server) => host.leases.update(cellId, { server }),
+      signal,
+    );
+    await runtime.relayPort(mark, serverPort);
+    return await proveServer(address, signal);
+  });
+  return { port, version };
 }

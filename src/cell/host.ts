@@ -34,5 +34,7 @@ export interface CellHost {
   readonly boots: Semaphore;
   /** Holds prompts back while their provider fails. */
   readonly providers: ProviderGate;
+  /** How many servers wait, booted ahead, for a cell; 0 for none. */
+  readonly warmServers: number;
   readonly log: Logger;
 }

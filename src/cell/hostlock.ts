@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { codeOf, createFile } from './create-file.ts';
 import { hostPaths } from './paths.ts';
 
@@ -28,7 +28,7 @@ export async function acquireHostLock(stateDirectory: string): Promise<HostLock>
   const id = await stateDirectoryId(stateDirectory);
   const server = createServer((connection) => connection.destroy());
   try {
-    server.listen(`\0agent-cells-${id}`);
+    server.listen(lockName(id));
     await once(server, 'listening');
   } catch (error) {
     if (codeOf(error) !== 'EADDRINUSE') throw error;
@@ -39,6 +39,22 @@ export async function acquireHostLock(stateDirectory: string): Promise<HostLock>
   const release = () => new Promise<void>((resolve) => server.close(() => resolve()));
   return { id, release, [Symbol.asyncDispose]: release };
 }
+
+/** Whether a worker has the lock of the state directory just now. */
+export async function isHostLocked(stateDirectory: string): Promise<boolean> {
+  const connection = connect(lockName(await stateDirectoryId(stateDirectory)));
+  try {
+    await once(connection, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    connection.destroy();
+  }
+}
+
+// A leading NUL makes it an abstract socket: it has no file, so nothing is left behind.
+const lockName = (id: string): string => `\0agent-cells-${id}`;
 
 /**
  * The id of a state directory, made when it is first asked for. It names the lock and marks the processes of its cells:

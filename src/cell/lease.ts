@@ -74,7 +74,8 @@ export function parseLease(text: string): { lease: Lease } | { reason: string } 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const cellId = v.pipe(v.string(), v.check(isCellId, 'not the id of a cell'));
 
-const handle = v.strictObject({
+/** What a runtime answers when it has started a process. */
+export const handleSchema = v.strictObject({
   version: v.literal(1),
   runtime: v.picklist(isolations),
   cellId,
@@ -119,7 +120,7 @@ const leaseSchema: v.GenericSchema<unknown, Lease> = v.strictObject({
   baseCommit: v.nullable(v.string()),
   worktree: v.nullable(v.string()),
   port: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
-  server: v.nullable(handle),
+  server: v.nullable(handleSchema),
   sessionId: v.nullable(v.string()),
   prompts: v.record(v.string(), v.string()),
   tokenBudget: v.nullable(count),

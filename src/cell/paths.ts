@@ -14,8 +14,24 @@ export interface HostPaths {
   trash: string;
   /** Leases that cannot be read, kept for a person to look at. */
   quarantine: string;
+  /** Servers that were booted ahead: a record and a directory each. A server stays here when a cell takes it over. */
+  warm: string;
   /** Holds the random id of this state directory. */
   id: string;
+}
+
+/** Where a server that was booted ahead keeps what it owns. */
+export interface WarmPaths {
+  /** Beside the directory, and not in it: it moves into the directory of the cell that takes the server over. */
+  record: string;
+  directory: string;
+  home: string;
+  /** Where the server runs: a directory of its own, in which nothing happens. */
+  idle: string;
+  /** The configuration of its server, which is read for each worktree anew. */
+  config: string;
+  secret: string;
+  serverLog: string;
 }
 
 /** Where one cell keeps what it owns. */
@@ -25,6 +41,8 @@ export interface CellPaths {
   lease: string;
   /** The server's own home. */
   home: string;
+  /** The configuration of the server, mode 600. */
+  config: string;
   /** The password of the server, mode 600. */
   secret: string;
   /** What the cell has used of its models, as the gateway counted it. */
@@ -60,6 +78,7 @@ export function hostPaths(stateDirectory: string): HostPaths {
     ports: join(stateDirectory, 'ports'),
     trash: join(stateDirectory, 'trash'),
     quarantine: join(stateDirectory, 'quarantine'),
+    warm: join(stateDirectory, 'warm'),
     id: join(stateDirectory, 'id'),
   };
 }
@@ -74,6 +93,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     directory,
     lease: join(directory, 'lease.json'),
     home: join(directory, 'home'),
+    config: join(directory, 'opencode.json'),
     secret: join(directory, 'secret'),
     modelLedger: join(directory, 'model-ledger.jsonl'),
     modelSocket: join(directory, 'model.sock'),
@@ -87,6 +107,22 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     worktreeCopy: join(artifacts, 'worktree'),
     agentCommits: join(artifacts, 'agent-commits.json'),
     testOutput: (round) => join(artifacts, `test-${wholeNumber(round)}.log`),
+  };
+}
+
+/** @throws when `id` does not have the form of a cell's id */
+export function warmPaths(stateDirectory: string, id: string): WarmPaths {
+  if (!isCellId(id)) throw new Error(`not the id of a warm server: ${JSON.stringify(id)}`);
+  const { warm } = hostPaths(stateDirectory);
+  const directory = join(warm, id);
+  return {
+    record: join(warm, `${id}.json`),
+    directory,
+    home: join(directory, 'home'),
+    idle: join(directory, 'idle'),
+    config: join(directory, 'opencode.json'),
+    secret: join(directory, 'secret'),
+    serverLog: join(directory, 'server.log'),
   };
 }
 

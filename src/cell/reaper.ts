@@ -5,11 +5,15 @@ import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { hostPaths, isCellId } from './paths.ts';
 import { listPorts, releasePort } from './ports.ts';
+import { marksOf } from './server-place.ts';
 import { teardownCell } from './teardown.ts';
+import { type WarmList, listWarm } from './warm-record.ts';
+import { endWarm } from './warm-server.ts';
 
 /** Something on this host that no running workflow owns any more, and why that is so. */
 export interface Unowned {
-  resource: 'cell' | 'process' | 'group' | 'worktree' | 'port' | 'lease';
+  resource: 'cell' | 'process' | 'group' | 'worktree' | 'port' | 'lease' | 'warm';
+  /** Of a warm server, its own id. */
   cellId: string;
   why: string;
 }
@@ -23,15 +27,21 @@ const claimLapses = 5 * 60_000;
 const grace = 5 * 60_000;
 
 /**
- * Finds what no running workflow owns: leases whose run has ended or that never came to a spawn, and processes, control
- * groups, worktrees and ports of cells that have no lease. It goes by leases and markers, and never by name.
+ * Finds what no running workflow owns: leases whose run has ended or that never came to a spawn, processes, control
+ * groups, worktrees and ports of cells that have no lease, and warm servers that nobody keeps. It goes by leases and markers,
+ * and never by name.
  * What cannot be decided is left alone.
  */
 export async function findUnowned(host: CellHost, isOpen: IsOpen): Promise<Unowned[]> {
   // Before the leases: what was made after this look has its lease by the next.
   const resources = await resourcesOf(host);
+  const warm = await listWarm(host.stateDirectory);
   const { leases, unreadable } = await host.leases.list();
-  const known = new Set([...leases, ...unreadable].map(({ cellId }) => cellId));
+  const cellIds = [...leases, ...unreadable].map(({ cellId }) => cellId);
+  const marks = await marksOf(host.stateDirectory, cellIds);
+  const ended = unownedWarm(host, warm, new Set(marks));
+  const waiting = warm.records.map(({ id }) => id);
+  const known = new Set([...cellIds, ...marks, ...waiting, ...ended.map(({ cellId }) => cellId)]);
   const cells = await Promise.all(
     leases.map(async (lease) => ({
       resource: 'cell' as const,
@@ -51,8 +61,20 @@ export async function findUnowned(host: CellHost, isOpen: IsOpen): Promise<Unown
     ...damaged
       .filter(({ old }) => old)
       .map(({ cellId, reason }) => ({ resource: 'lease' as const, cellId, why: `it cannot be read: ${reason}` })),
+    ...ended,
     ...resources.filter(({ cellId }) => !known.has(cellId)),
   ];
+}
+
+/** Servers that were booted ahead on a host that keeps none, and what was left when one was ended or adopted. */
+function unownedWarm(host: CellHost, { records, directories }: WarmList, adopted: ReadonlySet<string>): Unowned[] {
+  const waiting = new Set(records.map(({ id }) => id));
+  const left = directories.filter((id) => !waiting.has(id) && !adopted.has(id));
+  const unwanted = host.warmServers > 0 ? [] : [...waiting];
+  return [
+    ...unwanted.map((cellId) => ({ cellId, why: 'it waits for a cell on a host that keeps no warm servers' })),
+    ...left.map((cellId) => ({ cellId, why: 'it waits for no cell, and none has it' })),
+  ].map((found) => ({ resource: 'warm' as const, ...found }));
 }
 
 /** Releases what was found. Idempotent. Answers false where it was not released, and says so in the log. */
@@ -71,6 +93,8 @@ export async function releaseUnowned(host: CellHost, { resource, cellId }: Unown
         return await removeUnknownWorktree(join(hostPaths(host.stateDirectory).worktrees, cellId));
       case 'port':
         return await releasePortsOf(host, cellId);
+      case 'warm':
+        return await endWarm(host, cellId);
       case 'lease':
         return await host.leases.quarantine(cellId);
     }

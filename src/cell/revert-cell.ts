@@ -10,6 +10,7 @@ import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
+import { serverPlace } from './server-place.ts';
 
 type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
 
@@ -21,7 +22,8 @@ export async function revertCell(host: CellHost, { cellId, reason }: RevertInput
   const cell = await openCell(host, cellId);
   const stillOurs = await raiseFence(host, cellId);
   // The work is over: an agent that still writes would make the check below fail.
-  await host.runtimes[cell.lease.runtime].runtime.destroy(cellId);
+  const { mark } = await serverPlace(host.stateDirectory, cellId);
+  await host.runtimes[cell.lease.runtime].runtime.destroy(mark);
   const kept = await keep(host, cell, reason).catch((error: unknown) => keepAside(host, cell, error));
   await stillOurs();
   await restoreWorktree(cell);

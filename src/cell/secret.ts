@@ -10,7 +10,11 @@ import { cellPaths } from './paths.ts';
  * @throws when the cell has no directory, for then it has no lease, and when the file holds something else
  */
 export async function cellSecret(stateDirectory: string, cellId: string): Promise<string> {
-  const { secret: file } = cellPaths(stateDirectory, cellId);
+  return await makeSecret(cellPaths(stateDirectory, cellId).secret);
+}
+
+/** The same, for a file of this name. */
+export async function makeSecret(file: string): Promise<string> {
   await createFile(file, randomBytes(32).toString('base64url'));
   const secret = await readFile(file, 'utf8');
   if (!/^[\w-]{43}$/.test(secret)) throw new Error(`${file} does not hold the secret of a cell`);

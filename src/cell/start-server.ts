@@ -1,15 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ParsedCellRequest } from '../domain/request.ts';
+import type { IsolationName } from '../domain/request.ts';
 import { opencodeBinary } from '../opencode/binary.ts';
-import { cellConfig } from '../opencode/config.ts';
 import { serverEnvironment } from '../opencode/profile.ts';
-import { type ServerAddress, proveServer } from '../opencode/server.ts';
 import type { RuntimeHandle } from '../runtimes/runtime.ts';
-import { findTemplate } from '../templates/load.ts';
 import type { CellHost } from './host.ts';
-import type { Lease } from './lease.ts';
-import { cellPaths } from './paths.ts';
 
 /** The server ended, or never became healthy, or what answers is not ours. */
 export class BootFailed extends Error {
@@ -17,17 +12,25 @@ export class BootFailed extends Error {
 }
 
 export interface ServerStart {
-  lease: Lease;
-  request: ParsedCellRequest;
-  address: ServerAddress;
+  runtime: IsolationName;
+  /** What the runtime knows the server by. */
+  mark: string;
+  directory: string;
+  home: string;
+  configFile: string;
+  password: string;
+  /** For the agent's shell. */
+  env: Record<string, string>;
+  logFile: string;
 }
 
 /** From the start of the process to the line that says that it listens, milliseconds. */
 const bootLimit = 90_000;
-const interval = 100;
+/** How often the line is looked for, and how often whether the process lives, milliseconds. */
+const interval = { line: 20, life: 200 };
 
 /**
- * Starts the OpenCode server of a cell behind the port that is held for it, and waits until it has proved to be ours.
+ * Starts an OpenCode server and waits until it listens. Answers the port.
  * The caller ends it when this rejects: the handle was handed to `started` before anything could go wrong.
  */
 export async function startServer(
@@ -35,44 +38,33 @@ export async function startServer(
   start: ServerStart,
   started: (handle: RuntimeHandle) => Promise<unknown>,
   signal: AbortSignal,
-): Promise<string> {
-  const { lease, request, address } = start;
-  const { runtime } = host.runtimes[lease.runtime];
-  const paths = cellPaths(host.stateDirectory, lease.cellId);
-  const template = findTemplate(host.templates, request.agentType);
-  const before = (await readLog(paths.serverLog)).length;
+): Promise<number> {
+  const { runtime } = host.runtimes[start.runtime];
+  const before = (await readLog(start.logFile)).length;
   const handle = await runtime.start(
     {
-      cellId: lease.cellId,
+      cellId: start.mark,
       // Any port: the one that the cell is known by is held for it, and leads there.
       command: [opencodeBinary, 'serve', '--hostname', '127.0.0.1', '--port', '0', '--print-logs'],
-      directory: address.worktree,
+      directory: start.directory,
       env: serverEnvironment({
-        home: paths.home,
-        password: address.password,
-        config: await cellConfig({
-          base: host.opencode,
-          model: lease.model,
-          agent: template,
-          worktree: address.worktree,
-          home: paths.home,
-        }),
+        home: start.home,
+        password: start.password,
+        configFile: start.configFile,
         path: host.path,
-        env: request.env,
+        env: start.env,
         providerEnvironment: host.providerEnvironment,
       }),
-      logFile: paths.serverLog,
+      logFile: start.logFile,
     },
     signal,
   );
   await started(handle);
-  const serverPort = await untilListening(
-    async () => (await readLog(paths.serverLog)).slice(before),
+  return await untilListening(
+    async () => (await readLog(start.logFile)).slice(before),
     async () => (await runtime.inspect(handle)).kind === 'running',
     signal,
   );
-  await runtime.relayPort(lease.cellId, serverPort);
-  return proveServer(address, signal);
 }
 
 /**
@@ -85,15 +77,17 @@ async function untilListening(
   signal: AbortSignal,
 ): Promise<number> {
   const deadline = Date.now() + bootLimit;
-  for (;;) {
-    const lives = await alive();
+  for (let lookAt = 0; ;) {
+    const look = Date.now() >= lookAt;
+    const lives = !look || (await alive());
+    if (look) lookAt = Date.now() + interval.life;
     const text = await log();
     const line = /opencode server listening on \S*:(\d+)/.exec(text);
     if (line && lives) return Number(line[1]);
     if (!lives) throw new BootFailed(`the server ended before it listened: ${tail(text)}`);
     if (Date.now() > deadline)
       throw new BootFailed(`the server did not listen within ${bootLimit / 1000} seconds: ${tail(text)}`);
-    await sleep(interval, undefined, { signal });
+    await sleep(interval.line, undefined, { signal });
   }
 }
 

@@ -1,9 +1,11 @@
+import { dirname } from 'node:path';
 import type { TeardownReport } from '../../activities/contract.ts';
 import { removeUnknownWorktree, removeWorktree } from '../git/remove-worktree.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { cellPaths, hostPaths } from './paths.ts';
 import { listPorts, releasePort } from './ports.ts';
+import { type ServerPlace, serverPlace } from './server-place.ts';
 import { discard } from './trash.ts';
 
 /**
@@ -19,7 +21,8 @@ export async function teardownCell(host: CellHost, cellId: string): Promise<Tear
   if (lease) await host.leases.raiseGeneration(cellId);
   const report: TeardownReport = { released: [], alreadyGone: [] };
   const errors: unknown[] = [];
-  for (const [kind, release] of releases(host, cellId, lease)) {
+  const place = await serverPlace(host.stateDirectory, cellId);
+  for (const [kind, release] of releases(host, cellId, lease, place)) {
     try {
       ((await release()) ? report.released : report.alreadyGone).push(kind);
     } catch (error) {
@@ -33,14 +36,20 @@ export async function teardownCell(host: CellHost, cellId: string): Promise<Tear
 }
 
 /** In the reverse order of their making. */
-function releases(host: CellHost, cellId: string, lease: Lease | null): [string, () => Promise<boolean>][] {
+function releases(
+  host: CellHost,
+  cellId: string,
+  lease: Lease | null,
+  { mark, home }: ServerPlace,
+): [string, () => Promise<boolean>][] {
   const paths = cellPaths(host.stateDirectory, cellId);
   const runtime = host.runtimes[lease?.runtime ?? host.defaultRuntime].runtime;
   return [
-    ['process', async () => (await runtime.destroy(cellId)) > 0],
+    ['process', async () => (await runtime.destroy(mark)) > 0],
     ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, cellId)],
     ['worktree', () => releaseWorktree(lease?.gitDirectory ?? null, paths.worktree)],
-    ['home', () => discard(host.stateDirectory, paths.home)],
+    // With a server that was adopted goes all that it had of its own.
+    ['home', () => discard(host.stateDirectory, mark === cellId ? home : dirname(home))],
   ];
 }
 

@@ -9,6 +9,7 @@ import { createFile } from './create-file.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, openCell } from './open-cell.ts';
 import { type CellPaths, cellPaths } from './paths.ts';
+import { serverPlace } from './server-place.ts';
 
 /** Of the 8 KiB that the contract allows, some are left for a remark. */
 const textBytes = 8 * 1024 - 128;
@@ -25,14 +26,15 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   const changed = snapshot.tree !== (await treeOf(cell.gitDirectory, cell.baseCommit));
   if (!changed) return { ...snapshot, changed, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
 
+  const { mark, home } = await serverPlace(host.stateDirectory, input.cellId);
   const logFile = paths.testOutput(input.round);
   const { exitCode, timedOut, durationMs } = await host.runtimes[cell.lease.runtime].runtime.exec(
     {
-      cellId: input.cellId,
+      cellId: mark,
       execId: `${input.cellId}-test-${input.round}`,
       command: ['/bin/sh', '-c', input.command],
       directory: cell.worktree,
-      env: shellEnvironment({ home: paths.home, path: host.path, env: input.env }),
+      env: shellEnvironment({ home, path: host.path, env: input.env }),
       logFile,
       timeoutMs: input.timeoutMs,
     },

@@ -53,7 +53,30 @@ export async function readBaseConfig(file: string | null): Promise<BaseConfig> {
   throw new Error(`${file}: ${v.getDotPath(issue) ?? 'the file'}: ${issue.message}`);
 }
 
-/** The configuration of one cell's server: the operator's base, overridden by what the cell's safety needs. */
+/**
+ * What holds for every cell, whatever its template says. Servers are started with it in their environment, where it goes over
+ * the file of the cell's own configuration: an agent can write in that one.
+ */
+export function fixedConfig(home: string): FixedConfig {
+  return {
+    permission: { question: 'deny', external_directory: { '*': 'deny', [join(home, '**')]: 'allow' } },
+    snapshot: false,
+    share: 'disabled',
+    autoupdate: false,
+  };
+}
+
+interface FixedConfig {
+  permission: Record<string, unknown>;
+  snapshot: boolean;
+  share: string;
+  autoupdate: boolean;
+}
+
+/**
+ * The configuration of one cell's server, as JSON: the operator's base, overridden by what the cell's safety needs. It is a file,
+ * since a server that was booted ahead learns only later whose cell it is.
+ */
 export async function cellConfig(cell: {
   base: BaseConfig;
   model: string;
@@ -63,8 +86,10 @@ export async function cellConfig(cell: {
 }): Promise<string> {
   const { base, model, worktree } = cell;
   const { temperature, steps } = cell.agent;
-  const external = { '*': 'deny', [join(cell.home, '**')]: 'allow' };
+  const fixed = fixedConfig(cell.home);
   return JSON.stringify({
+    // OpenCode would write it into the file.
+    $schema: 'https://opencode.ai/config.json',
     ...base,
     model,
     small_model: base.small_model ?? model,
@@ -78,10 +103,8 @@ export async function cellConfig(cell: {
       },
     },
     instructions: [...(base.instructions ?? []), ...(await projectInstructions(worktree))],
-    permission: { ...permission, ...cell.agent.permission, external_directory: external, question: 'deny' },
-    snapshot: false,
-    share: 'disabled',
-    autoupdate: false,
+    ...fixed,
+    permission: { ...permission, ...cell.agent.permission, ...fixed.permission },
   });
 }
 

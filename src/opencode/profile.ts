@@ -1,14 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { ripgrepDirectory } from './binary.ts';
+import { fixedConfig } from './config.ts';
 
 /** What one server is started with. */
 export interface ServerProfile {
   /** The cell's own home: the server's data, configuration, cache and temporary files, and the agent's `HOME`. */
   home: string;
   password: string;
-  /** The configuration, as JSON. */
-  config: string;
+  /** The file of the cell's configuration, which the server reads when it first works in a directory. */
+  configFile: string;
   /** Directories in which the agent's shell finds programs. */
   path: string;
   /** For the agent's shell, from the request. */
@@ -54,7 +55,8 @@ export function serverEnvironment(profile: ServerProfile): Record<string, string
     XDG_CACHE_HOME: join(home, 'cache'),
     XDG_STATE_HOME: join(home, 'state'),
     OPENCODE_SERVER_PASSWORD: profile.password,
-    OPENCODE_CONFIG_CONTENT: profile.config,
+    OPENCODE_CONFIG: profile.configFile,
+    OPENCODE_CONFIG_CONTENT: JSON.stringify(fixedConfig(home)),
   };
 }
 

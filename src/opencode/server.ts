@@ -6,6 +6,8 @@ export interface ServerAddress {
   port: number;
   password: string;
   worktree: string;
+  /** Where the server runs, unless that is the worktree: one that was booted ahead has a directory of its own. */
+  directory?: string | undefined;
 }
 
 /** The server behind this address is not the cell's, or not well. */
@@ -50,7 +52,7 @@ export function endingWith(signal: AbortSignal): RequestEnd {
 
 /**
  * Proves that the server at this address is ours and can work: it refuses a stranger, takes our password,
- * has understood its configuration, and works in our worktree. Answers its version.
+ * has understood its configuration, and runs where we started it. Answers its version.
  *
  * @throws ServerUnhealthy saying which proof failed.
  */
@@ -60,12 +62,22 @@ export async function proveServer(address: ServerAddress, signal: AbortSignal): 
   const client = clientOf(address);
   const health = await client.global.health(within(signal));
   if (!health.data?.healthy) throw unhealthy(address, 'does not take our password', health.error);
-  const config = await client.config.get(undefined, within(signal, 30_000));
-  if (!config.data) throw unhealthy(address, 'refuses its configuration', config.error);
+  await openDirectory(address, signal);
   const path = await client.path.get(undefined, within(signal));
   const directory = path.data?.directory ?? 'no directory';
-  if (directory !== (await realpath(address.worktree))) throw unhealthy(address, `works in ${directory}`, path.error);
+  if (directory !== (await realpath(address.directory ?? address.worktree)))
+    throw unhealthy(address, `works in ${directory}`, path.error);
   return health.data.version;
+}
+
+/**
+ * Has the server load what it needs to work in the worktree, with the configuration that stands there now.
+ *
+ * @throws ServerUnhealthy when it does not take our password, or refuses its configuration.
+ */
+export async function openDirectory(address: ServerAddress, signal: AbortSignal): Promise<void> {
+  const config = await connectServer(address).config.get(undefined, within(signal, 30_000));
+  if (!config.data) throw unhealthy(address, 'refuses its configuration', config.error);
 }
 
 async function refusesStrangers(port: number, signal: AbortSignal): Promise<void> {

@@ -35,6 +35,8 @@ export interface SupervisorInfo {
   startedAt: number;
   /** The cells that have processes or ports. */
   cells: string[];
+  /** The servers that wait for a cell: nobody's work is lost with them. Absent from supervisors of earlier versions. */
+  warm?: string[];
   /** How many workers are attached. */
   workers: number;
 }

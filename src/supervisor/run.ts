@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { cellPaths } from '../cell/paths.ts';
+import { waitingWarm } from '../cell/warm-record.ts';
 import { version } from '../domain/version.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { findGroupRoot, type GroupSetting } from '../runtimes/cgroup-root.ts';
@@ -53,8 +54,12 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const stopping = new AbortController();
   let workers = 0;
   const info = async (): Promise<SupervisorInfo> => {
-    const cells = [...new Set([...(await runtime.list()), ...ports.cells()])];
-    return { apiVersion, version, pid: process.pid, startedAt, cells, workers };
+    const living = [...new Set([...(await runtime.list()), ...ports.cells()])];
+    // Read after that: one that a cell adopts in between counts as a cell.
+    const waiting = new Set(await waitingWarm(stateDirectory));
+    const cells = living.filter((mark) => !waiting.has(mark));
+    const warm = living.filter((mark) => waiting.has(mark));
+    return { apiVersion, version, pid: process.pid, startedAt, cells, warm, workers };
   };
   const attached = (lastEndsAll: boolean) => {
     workers += 1;

@@ -11,6 +11,14 @@ export interface Metric {
 export const metrics = {
   active: metric('cells_active', 'gauge', '', ['host', 'runtime'], 'Cells that live on the host'),
   capacity: metric('cells_capacity', 'gauge', '', ['host'], 'Cells that may live on the host at once'),
+  warmServers: metric('cells_warm_servers', 'gauge', '', ['host'], 'Servers that wait, booted ahead, for a cell'),
+  spawned: metric(
+    'cells_spawned_total',
+    'counter',
+    '',
+    ['start'],
+    'Cells that were spawned, by a warm or a cold start',
+  ),
   spawnDuration: metric(
     'cells_spawn_duration_seconds',
     'histogram',

@@ -52,6 +52,7 @@ export async function makeHost(
     serverMemory: config.serverMemory,
     boots: new Semaphore(Math.max(2, availableParallelism())),
     providers: createProviderGate(),
+    warmServers: config.warmServers,
     log,
   };
 }

@@ -78,12 +78,14 @@ export async function bareEnvironment(
   const environment = serverEnvironment({
     home,
     password,
-    config: JSON.stringify({ ...JSON.parse(usual), ...config }),
+    configFile: join(home, 'opencode.json'),
     path: process.env['PATH'] ?? '',
     env: {},
     providerEnvironment: {},
   });
-  const all: Record<string, string | null> = { ...environment, ...env };
+  // All of it where nothing goes over it, so that whatever a cell has can be changed; there is no file.
+  const content = JSON.stringify({ ...JSON.parse(usual), ...config });
+  const all: Record<string, string | null> = { ...environment, OPENCODE_CONFIG_CONTENT: content, ...env };
   return Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) =>
       value === null ? [] : [[name, value.replaceAll('{{home}}', home)]],

@@ -77,6 +77,8 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
     CELLS_STATE_DIR: join(directory.path, 'state'),
     CELLS_REPOSITORY: repository.path,
     CELLS_OPENCODE_CONFIG: opencodeConfig,
+    // What is booted ahead takes memory and time from the cells of other tests; those about it ask for it.
+    CELLS_WARM: '0',
     CELLS_METRICS_ADDRESS: '127.0.0.1:0',
     CELLS_LOG_FORMAT: 'json',
     ...options.env,

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { execa } from 'execa';
 import waitFor from 'p-wait-for';
@@ -22,6 +24,8 @@ export async function startOpencodeServer(config: object): Promise<OpencodeServe
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await temporaryDirectory());
   await prepareHome(home.path);
+  const configFile = join(home.path, 'opencode.json');
+  await writeFile(configFile, JSON.stringify(config));
   const marker = `test-${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
   stack.defer(() => endMarked(marker));
@@ -31,7 +35,7 @@ export async function startOpencodeServer(config: object): Promise<OpencodeServe
     env: serverEnvironment({
       home: home.path,
       password,
-      config: JSON.stringify({ ...config, snapshot: false, share: 'disabled', autoupdate: false }),
+      configFile,
       path: process.env['PATH'] ?? '',
       env: { [cellMarker]: marker },
       providerEnvironment: {},

@@ -18,6 +18,7 @@ export function userIn(home: string): Record<string, string> {
     TMPDIR: home,
     XDG_CACHE_HOME: dirname(defaultCacheDirectory()),
     XDG_STATE_HOME: join(home, 'state'),
+    CELLS_WARM: '0',
     CELLS_METRICS_ADDRESS: '127.0.0.1:0',
     CELLS_LOG_FORMAT: 'json',
     AGENT_CELLS_TEST_RUN: testRun(),

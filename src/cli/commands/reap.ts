@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acquireHostLock } from '../../cell/hostlock.ts';
+import { acquireHostLock, isHostLocked } from '../../cell/hostlock.ts';
 import { countTrash, emptyTrash } from '../../cell/trash.ts';
 import { findUnowned, releaseUnowned, type Unowned } from '../../cell/reaper.ts';
 import { askTemporal } from '../../worker/reaping.ts';
@@ -44,7 +44,9 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
     ? null
     : stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup }));
   stack.defer(async () => void (await supervisor?.stop()));
-  const host = await makeHost(config, hostLog({ ...config, logLevel: 'warn' }), supervisor);
+  // Without a worker nobody would use a server that waits; beside one they are the worker's, which keeps them or not.
+  const warmServers = dryRun && (await isHostLocked(config.stateDirectory)) ? config.warmServers : 0;
+  const host = await makeHost({ ...config, warmServers }, hostLog({ ...config, logLevel: 'warn' }), supervisor);
   const reaped: Reaped[] = [];
   for (const unowned of await findUnowned(host, askTemporal(client))) {
     const outcome = dryRun ? 'found' : (await releaseUnowned(host, unowned)) ? 'released' : 'not released';

@@ -2,6 +2,7 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { execa } from 'execa';
 import { isPortFree } from '../../cell/ports.ts';
+import { listWarm } from '../../cell/warm-record.ts';
 import type { Config } from '../../config.ts';
 import { isolations } from '../../domain/request.ts';
 import { opencodeBinary, opencodeVersion } from '../../opencode/binary.ts';
@@ -23,6 +24,7 @@ export async function hostChecks(config: Config): Promise<Check[]> {
     check('disk', () => disk(config)),
     check('memory', () => memory(config)),
     check('providers', () => providers(config)),
+    check('warm servers', () => warmServers(config)),
   ]);
 }
 
@@ -103,4 +105,12 @@ function memory({ capacity }: Config): Finding {
   return room < capacity
     ? warning(`${detail}, and CELLS_CAPACITY is ${capacity}`, `set CELLS_CAPACITY to ${Math.max(1, room)} or less`)
     : ok(detail);
+}
+
+async function warmServers({ stateDirectory: directory, warmServers: wanted }: Config): Promise<Finding> {
+  if (wanted === 0) return ok('none are kept: CELLS_WARM is 0');
+  const { records } = await listWarm(directory);
+  const ready = records.filter(({ record }) => record?.ready).length;
+  const why = ready < wanted ? '; the worker boots more while no cell is being made and memory is free' : '';
+  return ok(`${ready} of ${wanted} wait for a cell${why}`);
 }

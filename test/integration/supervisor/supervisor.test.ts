@@ -8,6 +8,7 @@ import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
 import { PortTaken } from '../../../src/runtimes/port-holder.ts';
 import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
+import { writeWarm } from '../../../src/cell/warm-record.ts';
 import { createCellGroups } from '../../../src/runtimes/cgroup.ts';
 import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
 import { connectSupervisor } from '../../../src/supervisor/client.ts';
@@ -116,6 +117,17 @@ describe('the supervisor', () => {
     expect(await other.stop()).toBe(false);
     expect(await cell.processes()).toHaveLength(1);
     expect(await other.stop({ force: true })).toBe(true);
+    await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.processes()).toEqual([]);
+  });
+
+  test('takes a server that waits for a cell for none, and ends with it', async () => {
+    await using cell = await supervisedCell();
+    const { cellId: id, stateDirectory } = cell;
+    await writeWarm(stateDirectory, { version: 1, id, runtime: 'process', profile: '', createdAt: 0, ready: null });
+    await cell.start('exec sleep 300');
+    expect(await cell.client.info()).toMatchObject({ cells: [], warm: [id] });
+    expect(await cell.client.stop()).toBe(true);
     await waitUntil(async () => (await cell.processes()).length === 0);
     expect(await cell.processes()).toEqual([]);
   });

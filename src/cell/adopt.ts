@@ -1,0 +1,78 @@
+import { rename, rm } from 'node:fs/promises';
+import type { SpawnInput } from '../../activities/contract.ts';
+import { openDirectory } from '../opencode/server.ts';
+import type { CellHost } from './host.ts';
+import { holdFreePort } from './hold-port.ts';
+import type { Lease } from './lease.ts';
+import { cellPaths, warmPaths } from './paths.ts';
+import { cellSecret } from './secret.ts';
+import { adoptedBy, adoptedFile, serverPlace } from './server-place.ts';
+import { discard } from './trash.ts';
+import { isUsable } from './warm-pool.ts';
+import { type WarmServer, claimWarm, listWarm } from './warm-record.ts';
+import { writeConfig } from './write-config.ts';
+
+/**
+ * Gives a cell a server that was booted ahead, if there is one that fits; its worktree must be there. What it takes is deferred to `made`.
+ * Null when there is none, or the one that there was failed: then the cell boots its own.
+ */
+export async function adoptServer(
+  host: CellHost,
+  { cellId, request }: SpawnInput,
+  lease: Lease & { worktree: string },
+  made: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<{ port: number; version: string } | null> {
+  // The environment of a server is that of its start.
+  if (lease.runtime !== host.defaultRuntime || Object.keys(request.env).length > 0) return null;
+  await using own = new AsyncDisposableStack();
+  own.defer(async () => void (await releaseAdopted(host, lease)));
+  const warm = await claimAny(host, cellId);
+  if (warm === null) return null;
+  try {
+    await takeFiles(host, cellId, warm.id);
+    const { mark } = await serverPlace(host.stateDirectory, cellId);
+    const port = await holdFreePort(host, lease, mark, own);
+    await host.leases.update(cellId, { server: warm.ready.server });
+    await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
+    await writeConfig(host, request, lease);
+    const password = await cellSecret(host.stateDirectory, cellId);
+    await openDirectory({ port, password, worktree: lease.worktree }, signal);
+    made.use(own.move());
+    return { port, version: warm.ready.opencode };
+  } catch (error) {
+    signal.throwIfAborted();
+    host.log.warn({ cellId, warm: warm.id, error }, 'a warm server could not be used; the cell boots its own');
+    return null;
+  }
+}
+
+/** Ends the server that a cell adopted, with all that belongs to it. Idempotent; answers whether there was one. */
+export async function releaseAdopted(host: CellHost, { cellId, runtime }: Lease): Promise<boolean> {
+  const { stateDirectory } = host;
+  const id = await adoptedBy(stateDirectory, cellId);
+  if (id === null) return false;
+  await host.runtimes[runtime].runtime.destroy(id);
+  await discard(stateDirectory, warmPaths(stateDirectory, id).directory);
+  await rm(adoptedFile(stateDirectory, cellId, id), { force: true });
+  return true;
+}
+
+type ReadyServer = WarmServer & { ready: NonNullable<WarmServer['ready']> };
+
+async function claimAny(host: CellHost, cellId: string): Promise<ReadyServer | null> {
+  for (const { id, record } of (await listWarm(host.stateDirectory)).records) {
+    if (record === null || !isReady(record) || !(await isUsable(host, record))) continue;
+    if (await claimWarm(host.stateDirectory, id, cellId)) return record;
+  }
+  return null;
+}
+
+const isReady = (record: WarmServer): record is ReadyServer => record.ready !== null;
+
+/** The password moves to where every cell has its own, and the log, which goes on being written, to the artifacts. */
+async function takeFiles({ stateDirectory }: CellHost, cellId: string, id: string): Promise<void> {
+  const [cell, warm] = [cellPaths(stateDirectory, cellId), warmPaths(stateDirectory, id)];
+  await rename(warm.secret, cell.secret);
+  await rename(warm.serverLog, cell.serverLog);
+}

@@ -1,0 +1,49 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from './create-file.ts';
+import { cellPaths, warmPaths } from './paths.ts';
+
+/** Where the server of a cell keeps what is its own. */
+export interface ServerPlace {
+  /** What the runtime knows the processes and the port of the cell by: its id, or that of the warm server that it adopted. */
+  mark: string;
+  home: string;
+  /** The file of its configuration. */
+  configFile: string;
+  /** Where it runs; null for the worktree. */
+  directory: string | null;
+}
+
+/** Finds the place of a cell's server by the disk alone: a worker may have died right after the cell adopted one. */
+export async function serverPlace(stateDirectory: string, cellId: string): Promise<ServerPlace> {
+  const warm = await adoptedBy(stateDirectory, cellId);
+  const { home, config: configFile } = cellPaths(stateDirectory, cellId);
+  if (warm === null) return { mark: cellId, home, configFile, directory: null };
+  const paths = warmPaths(stateDirectory, warm);
+  return { mark: warm, home: paths.home, configFile: paths.config, directory: paths.idle };
+}
+
+/** The id of the warm server that a cell adopted; null when it has none. */
+export async function adoptedBy(stateDirectory: string, cellId: string): Promise<string | null> {
+  const names = await readdir(cellPaths(stateDirectory, cellId).directory).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  for (const name of names) {
+    const id = adoptedName.exec(name)?.[1];
+    if (id !== undefined) return id;
+  }
+  return null;
+}
+
+/** Where the record of a warm server lies once it is adopted: its name alone says which one it is. */
+export function adoptedFile(stateDirectory: string, cellId: string, id: string): string {
+  return join(cellPaths(stateDirectory, cellId).directory, `adopted-${id}.json`);
+}
+
+const adoptedName = /^adopted-([0-9a-f]{16})\.json$/;
+
+/** By what the runtime knows each of these cells. */
+export async function marksOf(stateDirectory: string, cellIds: readonly string[]): Promise<string[]> {
+  return await Promise.all(cellIds.map(async (cellId) => (await adoptedBy(stateDirectory, cellId)) ?? cellId));
+}

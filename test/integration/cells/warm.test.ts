@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, readdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CellHost } from '../../../src/cell/host.ts';
+import { warmPaths } from '../../../src/cell/paths.ts';
+import { findUnowned, releaseUnowned } from '../../../src/cell/reaper.ts';
+import { makeSecret } from '../../../src/cell/secret.ts';
+import { tendPool } from '../../../src/cell/warm-pool.ts';
+import { claimWarm, listWarm, type WarmServer, writeWarm } from '../../../src/cell/warm-record.ts';
+import { endWarm, profileOf } from '../../../src/cell/warm-server.ts';
+import { cellMarker } from '../../../src/domain/names.ts';
+import { type CellHostUnderTest, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { leasesIn } from '../../support/host-state.ts';
+import { processesMarked } from '../../support/processes.ts';
+import { scrape, valueOf } from '../../support/prometheus.ts';
+import { remainsOf } from '../../support/remains.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const never = new AbortController().signal;
+const room = { mayKeep: () => Promise.resolve(true), mayAdd: () => Promise.resolve(true) };
+
+describe('a worker that keeps a server warm', { timeout: 300_000 }, () => {
+  let fleet: Fleet;
+  beforeAll(async () => void (fleet = await startFleet({ env: { CELLS_WARM: '1' } })));
+  afterAll(() => fleet[Symbol.asyncDispose]());
+
+  test('gives it to the next cell, once, and boots another', async () => {
+    const warm = await untilReady(fleet.stateDirectory);
+    const cell = await fleet.start('edit-file', { testCommand: 'grep -q right answer.txt' });
+    const result = await cell.result();
+    expect(result).toMatchObject({ status: 'committed', tests: { outcome: 'passed' }, respawns: 0 });
+    expect(await fleet.repository.git('show', `${result.commit}:answer.txt`)).toBe('right');
+    expect(await spawnedBy(fleet, 'warm')).toBe(1);
+    expect(await remainsOf(fleet, result.cellId ?? '')).toEqual([]);
+    expect(await remainsOfWarm(fleet.stateDirectory, warm.id)).toEqual([]);
+    expect((await untilReady(fleet.stateDirectory)).id).not.toBe(warm.id);
+  });
+
+  test('boots one for a cell that asks for an environment of its own', async () => {
+    const warm = await untilReady(fleet.stateDirectory);
+    const cell = await fleet.start('edit-other', { env: { GREETING: 'hello' } });
+    expect(await cell.result()).toMatchObject({ status: 'committed' });
+    expect([await spawnedBy(fleet, 'warm'), await spawnedBy(fleet, 'cold')]).toEqual([1, 1]);
+    expect((await untilReady(fleet.stateDirectory)).id).toBe(warm.id);
+  });
+
+  test('counts it as no cell, and ends it with itself when none lives', async () => {
+    const warm = await untilReady(fleet.stateDirectory);
+    const samples = await scrape(fleet.metricsUrl);
+    expect(valueOf(samples, 'cells_warm_servers', { host: fleet.hostId })).toBe(1);
+    expect(valueOf(samples, 'cells_active', { host: fleet.hostId, runtime: 'process' })).toBe(0);
+    expect(await leasesIn(fleet.stateDirectory)).toEqual([]);
+    expect(await fleet.worker.end('SIGTERM')).toBe(0);
+    expect(await remainsOfWarm(fleet.stateDirectory, warm.id)).toEqual([]);
+  });
+
+  test('leaves it to the next worker when it is killed, which keeps it, or ends it where none are kept', async () => {
+    await fleet.startWorker();
+    const warm = await untilReady(fleet.stateDirectory);
+    await fleet.worker.end('SIGKILL');
+    await fleet.startWorker();
+    expect((await untilReady(fleet.stateDirectory)).id).toBe(warm.id);
+    await fleet.worker.end('SIGKILL');
+    fleet.env['CELLS_WARM'] = '0';
+    await fleet.startWorker();
+    expect(await remainsOfWarm(fleet.stateDirectory, warm.id)).toEqual([]);
+    expect(valueOf(await scrape(fleet.metricsUrl), 'cells_reaped_total', { resource: 'warm' })).toBe(1);
+  });
+});
+
+describe('a warm server', { timeout: 240_000 }, () => {
+  let place: CellHostUnderTest;
+  beforeAll(async () => void (place = await startCellHost({ env: { CELLS_WARM: '1' } })));
+  afterAll(async () => {
+    for (const { id } of (await listWarm(place.stateDirectory)).records) await endWarm(place.host, id);
+    await place[Symbol.asyncDispose]();
+  });
+  const claim = async (agentId: string) => {
+    const request = requestOf({ agentId });
+    const owner = ownerOf(request);
+    const { cellId } = await place.steps.claimHost({ owner, request });
+    return { cellId, owner, request };
+  };
+
+  test('that died is not adopted, and is replaced', async () => {
+    const dead = await bootStandIn(place.host);
+    await place.host.runtimes.process.runtime.destroy(dead.id);
+    const cell = await place.spawn({ agentId: 'cold' });
+    expect(cell.start).toBe('cold');
+    await place.steps.teardownCell({ cellId: cell.cellId });
+    await tendPool(place.host, room, never);
+    expect((await onlyWarm(place)).id).not.toBe(dead.id);
+    expect(await remainsOfWarm(place.stateDirectory, dead.id)).toEqual([]);
+  });
+
+  test('answers for the worktree of its cell, with the configuration of that cell, and a second spawn finds it', async () => {
+    const warm = await onlyWarm(place);
+    const cell = await claim('found');
+    const first = await place.steps.spawnCell(cell);
+    expect(first.start).toBe('warm');
+    expect(await (await place.afterRestart()).steps.spawnCell(cell)).toEqual(first);
+    expect((await processesMarked(cellMarker, warm.id)).map(({ pid }) => pid)).toEqual([warm.ready?.server.pid]);
+    const answer = await place.steps.executePrompt({
+      cellId: cell.cellId,
+      round: 0,
+      text: 'Do it. [script: edit-file]',
+      tokenBudget: 50_000,
+    });
+    expect(answer).toMatchObject({ kind: 'finished', usage: { summary: 'I wrote answer.txt.' } });
+    expect(await readdir(first.worktree)).toContain('answer.txt');
+    expect(await unowned(place, true)).toEqual([]);
+    // A server that took its place is told apart from it by nothing, as a cell that was booted for itself.
+    process.kill(warm.ready?.server.pid ?? 0, 'SIGKILL');
+    await waitUntil(async () => (await processesMarked(cellMarker, warm.id)).length === 0);
+    const revived = await place.steps.reviveCell(cell);
+    expect(revived).toMatchObject({ worktree: first.worktree });
+    expect(await processesMarked(cellMarker, warm.id)).toHaveLength(1);
+    await place.steps.teardownCell({ cellId: cell.cellId });
+    expect(await remainsOf(place, cell.cellId, revived.port)).toEqual([]);
+    expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
+  });
+
+  test('that a cell had just adopted when its worker was killed goes with the next try, or with the cell', async () => {
+    for (const next of ['spawn', 'teardown', 'reap'] as const) {
+      const warm = await bootStandIn(place.host);
+      const cell = await claim(`killed-${next}`);
+      // The first thing that an adoption does; the worker gets no further.
+      expect(await claimWarm(place.stateDirectory, warm.id, cell.cellId)).toBe(true);
+      expect(await claimWarm(place.stateDirectory, warm.id, cell.cellId)).toBe(false);
+      const { host, steps } = await place.afterRestart();
+      await tendPool({ ...host, warmServers: 0 }, room, never);
+      expect(await unowned(place, true)).toEqual([]);
+      expect(await processesMarked(cellMarker, warm.id)).toHaveLength(1);
+      await {
+        spawn: async () => expect((await steps.spawnCell(cell)).start).toBe('cold'),
+        reap: async () => {
+          for (const found of await findUnowned(host, async () => false)) await releaseUnowned(host, found);
+        },
+        teardown: async () => undefined,
+      }[next]();
+      await steps.teardownCell({ cellId: cell.cellId });
+      expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
+      expect(await remainsOf(place, cell.cellId)).toEqual([]);
+    }
+  });
+
+  test('is given back at once when memory is short, and when what servers are started with has changed', async () => {
+    const first = await bootStandIn(place.host);
+    await tendPool({ ...place.host, path: '/elsewhere' }, { ...room, mayAdd: () => Promise.resolve(false) }, never);
+    expect(await remainsOfWarm(place.stateDirectory, first.id)).toEqual([]);
+    const second = await bootStandIn(place.host);
+    await tendPool(place.host, room, never);
+    expect((await onlyWarm(place)).id).toBe(second.id);
+    await tendPool(place.host, { ...room, mayKeep: () => Promise.resolve(false) }, never);
+    expect(await remainsOfWarm(place.stateDirectory, second.id)).toEqual([]);
+    expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: [] });
+  });
+
+  test('is not booted while a cell is being made', async () => {
+    const { cellId } = await claim('first');
+    await tendPool(place.host, room, never);
+    expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: [] });
+    await place.steps.teardownCell({ cellId });
+  });
+});
+
+async function untilReady(stateDirectory: string): Promise<WarmServer> {
+  let ready: WarmServer | undefined;
+  await waitUntil(async () => {
+    const { records } = await listWarm(stateDirectory);
+    ready = records.flatMap(({ record }) => (record?.ready ? [record] : []))[0];
+    return ready !== undefined;
+  }, 180_000);
+  if (ready === undefined) throw new Error('there is no warm server');
+  return ready;
+}
+
+async function onlyWarm({ stateDirectory }: CellHostUnderTest): Promise<WarmServer> {
+  const { records } = await listWarm(stateDirectory);
+  const [first] = records;
+  if (records.length !== 1 || !first?.record) throw new Error(`there are ${records.length} warm servers`);
+  return first.record;
+}
+
+/** As a server that was booted ahead, for tests in which nobody asks it anything: it takes no processor. */
+async function bootStandIn(host: CellHost): Promise<WarmServer> {
+  const id = randomBytes(8).toString('hex');
+  const { directory, idle, secret, serverLog } = warmPaths(host.stateDirectory, id);
+  const record: WarmServer = {
+    version: 1,
+    id,
+    runtime: 'process',
+    profile: profileOf(host),
+    createdAt: Date.now(),
+    ready: null,
+  };
+  await writeWarm(host.stateDirectory, record);
+  await mkdir(idle, { recursive: true });
+  await makeSecret(secret);
+  const command = ['sleep', '600'] as const;
+  const server = await host.runtimes.process.runtime.start(
+    { cellId: id, command, directory, env: { PATH: host.path }, logFile: serverLog },
+    never,
+  );
+  const ready = { server, port: 9, opencode: '1.0.0' };
+  await writeWarm(host.stateDirectory, { ...record, ready });
+  return { ...record, ready };
+}
+
+/** What is left of a server that was booted ahead. */
+async function remainsOfWarm(stateDirectory: string, id: string): Promise<string[]> {
+  const { record, directory } = warmPaths(stateDirectory, id);
+  const found = await Promise.all(
+    [record, directory].map((path) =>
+      access(path).then(
+        () => [path],
+        () => [],
+      ),
+    ),
+  );
+  const processes = await processesMarked(cellMarker, id);
+  return [...found.flat(), ...processes.map(({ pid, command }) => `process ${pid}: ${command}`)];
+}
+
+async function unowned({ host }: CellHostUnderTest, open: boolean): Promise<unknown[]> {
+  return await findUnowned(host, async () => open);
+}
+
+async function spawnedBy({ metricsUrl }: Fleet, start: string): Promise<number | undefined> {
+  return valueOf(await scrape(metricsUrl), 'cells_spawned_total', { start });
+}
