@@ -1,7 +1,8 @@
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { cellIdOf } from '../src/cell/cell-id.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import { keepLease } from '../src/cell/keep-lease.ts';
-import { hostTaskQueue } from '../src/domain/names.ts';
+import { claimGivenBack, hostTaskQueue } from '../src/domain/names.ts';
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { findTemplate } from '../src/templates/load.ts';
 import type { AgentTemplate } from '../src/templates/template.ts';
@@ -9,16 +10,18 @@ import type { ClaimActivities, ClaimInput, ClaimedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
 
 /**
- * Takes a place on this host by writing the lease of the cell. The worker polls for claims only while it has a free place.
- * A second run finds the lease of the first.
+ * Takes a place on this host by writing the lease of the cell. The worker polls for claims only while it has room; where that has
+ * gone while its poll waited, the claim goes back to Temporal. A second run finds the lease of the first.
  */
 export const createClaimHost =
-  (host: CellHost): ClaimActivities['claimHost'] =>
+  (host: CellHost, refuse: () => Promise<string | null>): ClaimActivities['claimHost'] =>
   async ({ owner, request }: ClaimInput): Promise<ClaimedCell> => {
     const template = templateOf(host, request);
     const wanted = { resources: request.resources ?? template.resources, network: request.network };
     refuseWhatCannotBeHad(host, wanted, request.runtime ?? host.defaultRuntime);
     const cellId = cellIdOf(owner);
+    const refusal = (await host.leases.read(cellId)).kind === 'missing' ? await refuse() : null;
+    if (refusal !== null) throw noRoom(host, refusal);
     const lease = await keepLease(host, { cellId, owner, request });
     return {
       cellId,
@@ -29,6 +32,15 @@ export const createClaimHost =
       repository: request.repository ?? host.repository,
     };
   };
+
+/** Of no interest to a caller: the claim is tried again, by whichever host has room. */
+function noRoom({ hostId }: CellHost, why: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: claimGivenBack,
+    message: `host ${hostId} has no room any more: ${why}`,
+    category: ApplicationFailureCategory.BENIGN,
+  });
+}
 
 function templateOf(host: CellHost, request: ParsedCellRequest): AgentTemplate {
   try {

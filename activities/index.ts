@@ -11,9 +11,9 @@ import { createRunTests } from './run-tests.ts';
 import { createSpawnCell } from './spawn-cell.ts';
 import { createTeardownCell } from './teardown-cell.ts';
 
-/** What a host with room serves on the claim queue. */
-export function createClaimActivities(host: CellHost): ClaimActivities {
-  return { claimHost: createClaimHost(host) };
+/** What a host with room serves on the claim queue. `refuse` answers why a claim cannot be had just now, or null; none is refused unless told. */
+export function createClaimActivities(host: CellHost, refuse = hasRoom): ClaimActivities {
+  return { claimHost: createClaimHost(host, refuse) };
 }
 
 /** What a host serves on its own queue, for the cells that live there. */
@@ -30,3 +30,5 @@ export function createHostActivities(host: CellHost): HostActivities {
     extendBudget: createExtendBudget(host),
   };
 }
+
+const hasRoom = (): Promise<string | null> => Promise.resolve(null);

@@ -5,16 +5,22 @@ import type { HostActivities, SpawnInput, SpawnedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
-/** Makes the cell: port, worktree, server. A second run finds what the first has made; a failure leaves nothing. */
+/**
+ * Makes the cell: port, worktree, server. A second run finds what the first has made; a failure leaves nothing.
+ * One that is not the request's fault speaks against the host.
+ */
 export const createSpawnCell =
   (host: CellHost): HostActivities['spawnCell'] =>
   (input: SpawnInput): Promise<SpawnedCell> =>
     withHeartbeat(async (signal) => {
       try {
-        return await bootCell(host, input, signal);
+        const cell = await bootCell(host, input, signal);
+        host.spawns.succeeded();
+        return cell;
       } catch (error) {
         if (signal.aborted) throw error;
         if (error instanceof RepositoryError) throw failure('RepositoryError', error.message, { cause: error });
+        host.spawns.failed(input.cellId);
         throw failure('SpawnFailed', messageOf(error), { cause: error });
       }
     });

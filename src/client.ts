@@ -8,6 +8,7 @@
  * const result = await cell.result();
  */
 export type { Extended, ExtendInput } from '../workflows/messages.ts';
+export type { ClaimQueue, KnownHost } from './client/claim-queue.ts';
 export { describeCell, outcomeOf, type CellOutcome, type DescribedCell } from './client/describe.ts';
 export { CellFailure, type CellFailureType } from './client/failure.ts';
 export { listCells, listStatuses, type ListedCell, type ListFilter, type ListStatus } from './client/list.ts';

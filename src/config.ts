@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import * as v from 'valibot';
-import { millisecondsOf } from './domain/duration.ts';
+import { address, duration, path, place, places, ports, size, wholeNumber } from './config/values.ts';
 import { isolations, type IsolationName } from './domain/request.ts';
 import { UserError } from './domain/user-error.ts';
 
@@ -29,6 +29,9 @@ export interface Config {
   ports: { from: number; to: number };
   /** Servers that wait, booted ahead, for a cell. */
   warmServers: number;
+  /** Bytes of memory, and of the disk of the state directory, that cells must leave free; null for the default of the host. */
+  memoryReserve: number | null;
+  diskReserve: number | null;
   /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
   runtime: IsolationName | null;
   opencodeConfig: string | null;
@@ -85,6 +88,8 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     capacity: get('CELLS_CAPACITY'),
     ports: get('CELLS_PORTS'),
     warmServers: get('CELLS_WARM'),
+    memoryReserve: get('CELLS_MEMORY_RESERVE'),
+    diskReserve: get('CELLS_DISK_RESERVE'),
     runtime: get('CELLS_RUNTIME'),
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
     cgroup: get('CELLS_CGROUP'),
@@ -128,72 +133,6 @@ export function unknownSettings(env: Environment = process.env, options: ConfigO
 
 const shippedTemplates = fileURLToPath(new URL('../config/agents.yaml', import.meta.url));
 
-const path = v.pipe(
-  v.string(),
-  v.transform((value) => resolve(value)),
-);
-
-const place = v.pipe(
-  v.string(),
-  v.transform((value) => (/^([a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i.test(value) ? value : resolve(value))),
-);
-
-const places = v.pipe(
-  v.string(),
-  v.transform((value) =>
-    value
-      .split(/[,\n]/)
-      .map((part) => part.trim())
-      .filter((part) => part !== ''),
-  ),
-  v.array(place),
-);
-
-const wholeNumber = (least: number, most: number, allowed: string) =>
-  v.pipe(
-    v.string(),
-    v.regex(/^\d+$/, allowed),
-    v.transform(Number),
-    v.minValue(least, allowed),
-    v.maxValue(most, allowed),
-  );
-
-const portsAllowed = 'a range of ports such as 9000-9999, between 1024 and 65535';
-const ports = v.pipe(
-  v.string(),
-  v.regex(/^\d{1,5}-\d{1,5}$/, portsAllowed),
-  v.transform((value) => {
-    const [from = 0, to = 0] = value.split('-').map(Number);
-    return { from, to };
-  }),
-  v.check(({ from, to }) => from >= 1024 && to <= 65_535 && from <= to, portsAllowed),
-);
-
-const sizeAllowed = 'a size such as 512m or 2g';
-const size = v.pipe(
-  v.string(),
-  v.regex(/^\d{1,12}[kmgt]?$/i, sizeAllowed),
-  v.transform((value) => Number.parseInt(value, 10) * 1024 ** ' kmgt'.indexOf(value.slice(-1).toLowerCase())),
-);
-
-const addressAllowed = 'host:port, such as 127.0.0.1:9464 or [::1]:9464';
-const address = v.pipe(
-  v.string(),
-  v.regex(/^(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/i, addressAllowed),
-  v.transform((value) => {
-    const colon = value.lastIndexOf(':');
-    return { host: value.slice(0, colon).replaceAll(/[[\]]/g, ''), port: Number(value.slice(colon + 1)) };
-  }),
-  v.check(({ port }) => port <= 65_535, addressAllowed),
-);
-
-const durationAllowed = 'a duration such as 90s, 12h or 7d';
-const duration = v.pipe(
-  v.string(),
-  v.check((value) => millisecondsOf(value) !== null, durationAllowed),
-  v.transform((value) => millisecondsOf(value) ?? 0),
-);
-
 const idAllowed = '1 to 63 of the characters A-Z a-z 0-9 . _ -, beginning with a letter or digit';
 const cgroupAllowed = 'auto, off, or the absolute path of a directory of a cgroup v2 hierarchy';
 const none = () => null;
@@ -210,6 +149,8 @@ const settings = {
   CELLS_CAPACITY: { schema: wholeNumber(1, 10_000, 'a whole number from 1 to 10000'), default: () => '50' },
   CELLS_PORTS: { schema: ports, default: () => '9000-9999' },
   CELLS_WARM: { schema: wholeNumber(0, 100, 'a whole number from 0 to 100'), default: () => '1' },
+  CELLS_MEMORY_RESERVE: { schema: v.nullable(size), default: none },
+  CELLS_DISK_RESERVE: { schema: v.nullable(size), default: none },
   CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },

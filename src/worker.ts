@@ -16,13 +16,14 @@ import type { Logger } from './telemetry/log.ts';
 import { metrics } from './telemetry/metrics.ts';
 import { temporalLogger } from './telemetry/temporal-log.ts';
 import { connectTemporal, connectWorker, temporalTarget } from './temporal/connection.ts';
+import { type Admission, startAdmission } from './worker/admission/admission.ts';
 import { claimSlots } from './worker/claim-slots.ts';
 import { createGauges } from './worker/gauges.ts';
 import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
 import { startReaping } from './worker/reaping.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
-import { startWarming } from './worker/warming.ts';
+import { roomBeside, startWarming } from './worker/warming.ts';
 
 export interface WorkerRun {
   log: Logger;
@@ -66,13 +67,15 @@ export async function runWorker(
   const native = await connectWorker(target);
   stack.defer(() => native.close());
   const meter = Runtime.instance().metricMeter;
-  const updateGauges = createGauges(meter, host, config.capacity);
   const reaped = meter.createCounter(metrics.reaped.name, metrics.reaped.unit, metrics.reaped.description);
   stack.use(await startReaping(host, client, { reaped, artifactRetentionMs: config.artifactRetentionMs }));
 
-  stack.use(startWarming(host));
+  const admission = stack.use(await startAdmission(host, config));
+  signal.addEventListener('abort', admission.stop, { once: true });
+  const updateGauges = createGauges(meter, host, admission);
+  stack.use(startWarming(host, roomBeside(admission)));
 
-  const workers = await createWorkers(config, host, native, target.namespace);
+  const workers = await createWorkers(config, host, admission, native, target.namespace);
   const server = stack.use(
     await startMetricsServer(config.metricsAddress, {
       async metrics() {
@@ -84,6 +87,7 @@ export async function runWorker(
         host: config.hostId,
         outages: host.providers.list().filter(({ outage }) => outage !== null),
         workers: Object.fromEntries(workers.map((worker) => [worker.options.taskQueue, worker.getState()])),
+        admission: admission.state(),
       }),
     }),
   );
@@ -121,6 +125,7 @@ function installRuntime(log: Logger, bindAddress: string): void {
 async function createWorkers(
   config: Config,
   host: CellHost,
+  admission: Admission,
   connection: NativeConnection,
   namespace: string,
 ): Promise<Worker[]> {
@@ -133,15 +138,22 @@ async function createWorkers(
     maxHeartbeatThrottleInterval: '5s',
   } satisfies Partial<WorkerOptions>;
   return Promise.all([
-    Worker.create({ ...common, ...workflowSource(), taskQueue: workflowTaskQueue, identity: identity('workflows') }),
+    Worker.create({
+      ...common,
+      ...workflowSource(),
+      taskQueue: workflowTaskQueue,
+      identity: identity('workflows'),
+      // Of cells that wait in the queue nothing has to be kept in memory: they are replayed from a few events when it is their turn.
+      maxCachedWorkflows: config.capacity * 2 + 50,
+    }),
     Worker.create({
       ...common,
       taskQueue: claimTaskQueue,
       identity: identity('claim'),
-      activities: { ...createClaimActivities(host) },
+      activities: { ...createClaimActivities(host, admission.refuse) },
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
       tuner: {
-        activityTaskSlotSupplier: claimSlots(host.leases, config.capacity),
+        activityTaskSlotSupplier: claimSlots(admission),
         workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
         localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
         nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },

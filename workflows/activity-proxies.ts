@@ -54,6 +54,8 @@ export function anyHost(queueTimeout: number, priority: Priority | undefined): A
     taskQueue: claimTaskQueue,
     scheduleToStartTimeout: queueTimeout,
     startToCloseTimeout: 30 * seconds,
+    // A host whose room has gone while its poll waited gives the claim back, which uses an attempt.
+    retry: { ...common.retry, maximumAttempts: 10 },
     ...(priority ? { priority } : {}),
     summary: 'queue: wait for a host with room',
   });

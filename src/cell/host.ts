@@ -5,6 +5,7 @@ import type { BaseConfig } from '../opencode/config.ts';
 import type { ProviderGate } from '../providers/provider-gate.ts';
 import type { CellRuntime, Probe } from '../runtimes/runtime.ts';
 import type { Templates } from '../templates/template.ts';
+import type { Breaker } from './breaker.ts';
 import type { LeaseStore } from './leases.ts';
 
 /** What the steps of a cell need of their host: made once, in the worker, and handed down. */
@@ -36,5 +37,7 @@ export interface CellHost {
   readonly providers: ProviderGate;
   /** How many servers wait, booted ahead, for a cell; 0 for none. */
   readonly warmServers: number;
+  /** Told how spawns end: a host that fails one after the other stops claiming for a while. */
+  readonly spawns: Breaker;
   readonly log: Logger;
 }

@@ -1,9 +1,10 @@
 import type { Client } from '@temporalio/client';
 import type { CellResult } from '../domain/outcome.ts';
+import { type ClaimQueue, describeClaimQueue } from './claim-queue.ts';
 import { CellFailure } from './failure.ts';
 import { askTemporal } from './faults.ts';
 import { listed, type ListedCell } from './list.ts';
-import { pendingSteps, type PendingStep } from './pending.ts';
+import { pendingSteps, waitsForHost, type PendingStep } from './pending.ts';
 import { openCell, type CellHandle } from './start.ts';
 import { cellState, type WatchedCell } from './watch.ts';
 
@@ -16,6 +17,8 @@ export interface DescribedCell {
   state: WatchedCell;
   /** The steps that the workflow waits for. */
   pending: PendingStep[];
+  /** The queue for hosts, while the cell waits in it. */
+  queue: ClaimQueue | null;
   labels: Record<string, string>;
   /** Null while the cell runs. */
   outcome: CellOutcome | null;
@@ -33,6 +36,7 @@ export async function describeCell(client: Client, workflowId: string, runId?: s
     listing,
     state: await cellState(client, workflowId, listing.runId),
     pending: pendingSteps(description),
+    queue: waitsForHost(description) ? await askTemporal(null, () => describeClaimQueue(client)) : null,
     labels: labelsIn(description.memo),
     outcome: listing.status === 'running' ? null : await outcomeOf(await openCell(client, workflowId, listing.runId)),
   };

@@ -1,7 +1,7 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { ExecuteProgress, HostActivities } from '../../activities/contract.ts';
-import { claimTaskQueue, workflowTaskQueue } from '../domain/names.ts';
+import { claimGivenBack, claimTaskQueue, workflowTaskQueue } from '../domain/names.ts';
 
 /** A step that the workflow waits for. */
 export interface PendingStep {
@@ -52,8 +52,7 @@ export function waitingFor(description: WorkflowExecutionDescription): string | 
   if (steps.length === 0 && description.historyLength <= 2) {
     return `a workflow worker (task queue ${workflowTaskQueue})`;
   }
-  const [claim] = steps.filter(({ activity }) => activity === 'claimHost');
-  if (claim?.state === 'waiting' && claim.attempt <= 1) return `a host with room (task queue ${claimTaskQueue})`;
+  if (waitsForHost(description)) return `a host with room (task queue ${claimTaskQueue})`;
   const [step] = steps.filter(
     ({ state, lastFailure }) => state === 'paused' || state === 'waiting' || lastFailure !== null,
   );
@@ -61,6 +60,13 @@ export function waitingFor(description: WorkflowExecutionDescription): string | 
   if (step.state === 'paused') return `an operator: ${step.activity} is paused`;
   if (step.lastFailure !== null) return `attempt ${step.attempt} of ${step.activity}, after: ${step.lastFailure}`;
   return `the worker of its host, to take ${step.activity}`;
+}
+
+/** Whether the cell waits in Temporal's queue for a host; one that a host has given back waits there again. */
+export function waitsForHost({ raw }: WorkflowExecutionDescription): boolean {
+  const claim = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'claimHost');
+  if (claim === undefined || states.get(Number(claim.state)) !== 'waiting') return false;
+  return (claim.attempt ?? 1) <= 1 || claim.lastFailure?.applicationFailureInfo?.type === claimGivenBack;
 }
 
 /** The server's numbers for the states of an activity. */

@@ -4,6 +4,9 @@ export const workflowTaskQueue = 'agent-cells';
 /** The task queue on which a host with room claims the next cell. */
 export const claimTaskQueue = 'agent-cells-claim';
 
+/** The type of the failure by which a host gives a claim back to the queue. It ends no cell. */
+export const claimGivenBack = 'HostWithoutRoom';
+
 /** The task queue of one host: every step of a cell runs where its worktree is. */
 export const hostTaskQueue = (hostId: string): string => `agent-cells@${hostId}`;
 

@@ -79,6 +79,48 @@ export const metrics = {
     'Prompts that wait until a provider that failed answers again',
   ),
   memory: metric('cells_memory_bytes', 'gauge', 'By', ['host'], 'Memory of all processes of all cells of the host'),
+  claiming: metric(
+    'cells_claiming',
+    'gauge',
+    '',
+    ['host'],
+    'Whether the host asks for cells: 1, or 0 while it does not',
+  ),
+  refusing: metric(
+    'cells_refusing',
+    'gauge',
+    '',
+    ['host', 'reason'],
+    'Why the host asks for no cell: 1 for what applies',
+  ),
+  breaker: metric(
+    'cells_spawn_breaker',
+    'gauge',
+    '',
+    ['host', 'state'],
+    'State of the breaker of spawns: 1 for what applies',
+  ),
+  memoryRoom: metric(
+    'cells_memory_room_bytes',
+    'gauge',
+    'By',
+    ['host'],
+    'Memory for further cells, without reserve and growth',
+  ),
+  memoryNeed: metric(
+    'cells_memory_need_bytes',
+    'gauge',
+    'By',
+    ['host'],
+    'Memory that the next cell is expected to need',
+  ),
+  diskRoom: metric(
+    'cells_disk_room_bytes',
+    'gauge',
+    'By',
+    ['host'],
+    'Disk for further cells, without reserve and growth',
+  ),
   portsInUse: metric('cells_ports_in_use', 'gauge', '', ['host'], 'Ports of the range that cells hold'),
 } as const satisfies Record<string, Metric>;
 

@@ -117,9 +117,18 @@ function serverArguments({ databaseFile, namespace, searchAttributes }: DevServe
     ...`${command} --log-level warn --log-format pretty`.split(' '),
     ...(namespace === undefined ? [] : ['--namespace', namespace]),
     ...(databaseFile === undefined ? [] : ['--db-filename', databaseFile]),
+    ...dynamicConfig.flatMap((value) => ['--dynamic-config-value', value]),
     ...searchAttributes.flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
   ];
 }
+
+/** Order by priority and fairness, which this version of the server has switched off; and one partition of each queue, for the order is kept in each by itself. */
+const dynamicConfig = [
+  'matching.useNewMatcher=true',
+  'matching.enableFairness=true',
+  'matching.numTaskqueueReadPartitions=1',
+  'matching.numTaskqueueWritePartitions=1',
+];
 
 /** The words before the server's command that have the kernel end it with its parent; none where that cannot be had. */
 async function endWithParent(): Promise<string[]> {

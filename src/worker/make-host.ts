@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Semaphore } from 'async-mutex';
+import { createBreaker } from '../cell/breaker.ts';
 import type { CellHost } from '../cell/host.ts';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { createLeaseStore } from '../cell/leases.ts';
@@ -53,6 +54,7 @@ export async function makeHost(
     boots: new Semaphore(Math.max(2, availableParallelism())),
     providers: createProviderGate(),
     warmServers: config.warmServers,
+    spawns: createBreaker(),
     log,
   };
 }

@@ -1,21 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CellHost } from '../cell/host.ts';
 import { type Room, tendPool } from '../cell/warm-pool.ts';
 import { waitingWarm } from '../cell/warm-record.ts';
 import { endWarm } from '../cell/warm-server.ts';
+import type { Admission } from './admission/admission.ts';
+import type { RefusalReason } from './admission/state.ts';
 
 /** How often the pool is looked at, and how often after a boot that failed, milliseconds. */
 const interval = 1_000;
 const afterFailure = 30_000;
 
-const gigabyte = 1024 ** 3;
-
 /**
  * Tends the warm servers of a host until it is disposed. Then they are ended, unless cells live on: for these the next worker comes,
  * and finds them.
  */
-export function startWarming(host: CellHost, room: Room = roomInMemory): AsyncDisposable {
+export function startWarming(host: CellHost, room: Room): AsyncDisposable {
   const stopped = new AbortController();
   const tending = host.warmServers === 0 ? Promise.resolve() : tend(host, room, stopped.signal);
   return {
@@ -52,13 +51,11 @@ async function abortWhenShort(room: Room, shortage: AbortController): Promise<vo
   if (!(await room.mayKeep().catch(() => true))) shortage.abort();
 }
 
-/** Judged by what the kernel says could be given out. */
-const roomInMemory: Room = {
-  mayKeep: async () => (await availableMemory()) > gigabyte,
-  mayAdd: async () => (await availableMemory()) > 2 * gigabyte,
-};
+/** Of what the host needs for its cells, and for one that may come, nothing is kept from them. */
+export const roomBeside = (admission: Admission): Room => ({
+  mayKeep: () => Promise.resolve(!shortOf.has(admission.state().reason ?? '')),
+  mayAdd: admission.hasSpareRoom,
+});
 
-async function availableMemory(): Promise<number> {
-  const text = await readFile('/proc/meminfo', 'utf8');
-  return Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
-}
+/** What a warm server holds as well. */
+const shortOf = new Set<string>(['memory', 'disk', 'ports'] satisfies RefusalReason[]);

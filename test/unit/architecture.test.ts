@@ -13,7 +13,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/domain': [],
   'src/telemetry/metrics.ts': [],
   'activities/contract.ts': ['src/domain'],
-  'src/config.ts': ['src/domain'],
+  'src/config': ['src/domain'],
+  'src/config.ts': ['src/config', 'src/domain'],
 
   'src/git': ['src/domain'],
   'src/gateway': ['src/domain'],

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { describeConfig, type DescribedSetting } from '../../config.ts';
 import type { Cli, Colors } from '../cli.ts';
+import { admissionChecks } from '../doctor/admission-checks.ts';
 import { check, type Check } from '../doctor/check.ts';
 import { hostChecks } from '../doctor/host-checks.ts';
 import { settingsChecks } from '../doctor/settings-checks.ts';
@@ -33,7 +34,12 @@ async function allChecks(cli: Cli): Promise<Check[]> {
   });
   if (readable.verdict !== 'ok') return [readable];
   const config = cli.config();
-  const groups = await Promise.all([settingsChecks(config), temporalChecks(config), hostChecks(config)]);
+  const groups = await Promise.all([
+    settingsChecks(config),
+    temporalChecks(config),
+    hostChecks(config),
+    admissionChecks(config),
+  ]);
   return groups.flat();
 }
 

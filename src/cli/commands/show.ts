@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { describeCell, type DescribedCell } from '../../client/describe.ts';
 import { openCell } from '../../client/start.ts';
+import { admissionWord, localAdmission } from '../admission.ts';
 import { cellArgument, cellNameOf, workflowIdFrom } from '../cell-name.ts';
 import type { Cli, Colors } from '../cli.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
@@ -37,14 +38,25 @@ async function show(workflowId: string, { follow, json }: ShowFlags, cli: Cli): 
     cli.exit(exitCodeOf(outcome));
   }
   const cell = await describeCell(temporal.client, workflowId);
-  cli.print(json ? JSON.stringify(jsonOf(cell)) : render(cell, cli.colors));
+  const shown = { ...cell, thisHost: cell.queue === null ? null : await thisHost(cli) };
+  cli.print(json ? JSON.stringify(jsonOf(shown)) : render(shown, cli.colors));
 }
 
-function jsonOf({ outcome, ...cell }: DescribedCell): Record<string, unknown> {
+/** With what the worker of this host says of claims, while the cell waits for a host and there is such a worker. */
+interface ShownCell extends DescribedCell {
+  thisHost: Awaited<ReturnType<typeof localAdmission>>;
+}
+
+async function thisHost(cli: Cli): Promise<ShownCell['thisHost']> {
+  const state = await localAdmission(cli.config().stateDirectory);
+  return state?.fresh ? state : null;
+}
+
+function jsonOf({ outcome, ...cell }: ShownCell): Record<string, unknown> {
   return { ...cell, outcome: outcome === null ? null : outcomeJson(outcome) };
 }
 
-function render(cell: DescribedCell, colors: Colors): string {
+function render(cell: ShownCell, colors: Colors): string {
   const { listing, state, outcome } = cell;
   const name = cellNameOf(listing.workflowId);
   const parts = [
@@ -58,7 +70,11 @@ function render(cell: DescribedCell, colors: Colors): string {
   return parts.filter((part) => part !== '').join('\n');
 }
 
-function renderRunning(name: string, { listing, state, pending }: DescribedCell, colors: Colors): string {
+function renderRunning(
+  name: string,
+  { listing, state, pending, queue, thisHost: host }: ShownCell,
+  colors: Colors,
+): string {
   const { cell } = state;
   const heard =
     state.lastActivity === null ? '' : `, last heard of ${durationWord(Date.now() - state.lastActivity)} ago`;
@@ -67,6 +83,8 @@ function renderRunning(name: string, { listing, state, pending }: DescribedCell,
     fields(
       [
         ...(state.waitingFor === null ? [] : [['waits for', state.waitingFor] as const]),
+        ...(queue === null ? [] : [['because', queue.why] as const]),
+        ...(host === null ? [] : [[host.host, `claims cells: ${admissionWord(host)}`] as const]),
         ...(state.doing === null ? [] : [['agent', `${oneLine(state.doing, 200)}${heard}`] as const]),
         ['tokens', tokensWord(state.tokens.total, state.tokenBudget)],
         ['tests', state.tests.rounds === 0 ? 'not yet' : `${state.tests.outcome} after ${state.tests.rounds} rounds`],

@@ -1,5 +1,5 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
-import { availableParallelism, freemem, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { execa } from 'execa';
 import { isPortFree } from '../../cell/ports.ts';
 import { listWarm } from '../../cell/warm-record.ts';
@@ -8,6 +8,8 @@ import { isolations } from '../../domain/request.ts';
 import { opencodeBinary, opencodeVersion } from '../../opencode/binary.ts';
 import { findGroupRoot } from '../../runtimes/cgroup-root.ts';
 import { probeRuntimes } from '../../runtimes/index.ts';
+import { readMemory } from '../../worker/admission/memory.ts';
+import { loadObservedNeeds } from '../../worker/admission/observed-needs.ts';
 import { numberWord } from '../words.ts';
 import { providers } from './provider-check.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
@@ -29,8 +31,6 @@ export async function hostChecks(config: Config): Promise<Check[]> {
 }
 
 const gigabyte = 1024 ** 3;
-/** What an OpenCode server and the agent's commands take, as measured on small repositories. */
-const cellMemory = 0.6 * gigabyte;
 
 function node(): Finding {
   const major = Number(process.versions.node.split('.')[0]);
@@ -99,9 +99,11 @@ async function disk({ stateDirectory: directory }: Config): Promise<Finding> {
   return free < 5 ? warning(detail, hint) : ok(detail);
 }
 
-function memory({ capacity }: Config): Finding {
-  const room = Math.floor(freemem() / cellMemory);
-  const detail = `${(freemem() / gigabyte).toFixed(1)} of ${(totalmem() / gigabyte).toFixed(1)} GB free, ${availableParallelism()} processors: room for about ${numberWord(room)} cells`;
+async function memory({ capacity, stateDirectory: directory }: Config): Promise<Finding> {
+  const { total, available } = await readMemory();
+  const need = (await loadObservedNeeds(directory)).nextMemory();
+  const room = Math.floor(available / need);
+  const detail = `${(available / gigabyte).toFixed(1)} of ${(total / gigabyte).toFixed(1)} GB free, ${availableParallelism()} processors: room for about ${numberWord(room)} cells of ${Math.round(need / 1024 ** 2)} MB`;
   return room < capacity
     ? warning(`${detail}, and CELLS_CAPACITY is ${capacity}`, `set CELLS_CAPACITY to ${Math.max(1, room)} or less`)
     : ok(detail);

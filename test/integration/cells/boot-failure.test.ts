@@ -20,6 +20,7 @@ describe('a boot that fails leaves nothing but the place, which the teardown giv
   test('when the server refuses its configuration', async () => {
     await using place = await startCellHost({ opencode: { mcp: { broken: 5 } } });
     await failToSpawn(place, /SpawnFailed.*refuses its configuration/);
+    expect(place.host.spawns.now().failures, 'it speaks against the host').toBe(1);
   });
 
   test('when every port of the range is taken, by a stranger or by another cell', async () => {
@@ -46,6 +47,7 @@ describe('a boot that fails leaves nothing but the place, which the teardown giv
   test('when the branch does not exist', async () => {
     await using place = await startCellHost();
     await failToSpawn(place, /RepositoryError.*nowhere/, undefined, 'nowhere');
+    expect(place.host.spawns.now().failures, 'it speaks against the request').toBe(0);
   });
 
   test('when the spawn is cancelled while the server boots', async () => {
