@@ -70,7 +70,9 @@ function refProblems(
     `refs/cells/reverted/${id}`,
     ...(pair.refs ?? []).map((ref) => ref.replace('<cellId>', id)),
   ]);
-  const allowed = new Set([...kept, ...(verdict === 'committed' ? [branch] : [])]);
+  // A terminated workflow tells nobody of the commit that it had made.
+  const mayHaveBranch = verdict === 'committed' || verdict === 'Terminated';
+  const allowed = new Set([...kept, ...(mayHaveBranch ? [branch] : [])]);
   const added = refs.filter((line) => !repository.refs.includes(line) && !allowed.has(line.split(' ')[1] ?? ''));
   const gone = repository.refs.filter(
     (line) => !refs.includes(line) && !(verdict === 'committed' && line.endsWith(` ${branch}`)),
