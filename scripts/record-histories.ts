@@ -17,8 +17,9 @@ import { type Path, pathNames, paths } from '../test/replay/paths.ts';
 import { type Fleet, startFleet } from '../test/support/fleet.ts';
 import { temporaryDirectory } from '../test/support/temporary-directory.ts';
 import { neutral } from './record/neutral.ts';
-import { type Way, crowdedWays, ways } from './record/ways.ts';
+import { type Way, crowdedWays, strictWays, ways } from './record/ways.ts';
 
+const patienceScripts = fileURLToPath(new URL('../test/fixtures/scripts/patience.yaml', import.meta.url));
 const directory = fileURLToPath(new URL('../test/replay/histories', import.meta.url));
 
 const wanted = process.argv.slice(2);
@@ -38,10 +39,12 @@ async function record(): Promise<void> {
   });
   await recordOrderly(temporal.address);
   await recordCrowded(temporal.address);
+  await recordStrict(temporal.address);
 }
 
 /** Two cells at once: more would only slow each other down. */
 async function recordOrderly(temporalAddress: string): Promise<void> {
+  if (chosen(ways).length === 0) return;
   await using fleet = await startFleet({ temporalAddress, env: { CELLS_CAPACITY: '2' } });
   await settle(chosen(ways).map(async ([path, way]) => write(path, await way(fleet), fleet)));
 }
@@ -54,6 +57,13 @@ async function recordCrowded(temporalAddress: string): Promise<void> {
   const writing = [];
   for (const [path, way] of entries(crowdedWays)) writing.push(write(path, await way(fleet), fleet));
   await settle(writing);
+}
+
+async function recordStrict(temporalAddress: string): Promise<void> {
+  if (chosen(strictWays).length === 0) return;
+  const env = { CELLS_SILENCE_LIMIT: '20s', CELLS_SERVER_MEMORY: '64m' };
+  await using fleet = await startFleet({ temporalAddress, env, scripts: patienceScripts });
+  await settle(chosen(strictWays).map(async ([path, way]) => write(path, await way(fleet), fleet)));
 }
 
 /** One that fails does not take the fleet from under the others. */

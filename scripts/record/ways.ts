@@ -15,7 +15,7 @@ import type { Fleet } from '../../test/support/fleet.ts';
 export type Way = (fleet: Fleet) => Promise<CellHandle>;
 
 /** The paths of a host in order. */
-export const ways: Readonly<Record<Exclude<Path, CrowdedPath>, Way>> = {
+export const ways: Readonly<Record<Exclude<Path, CrowdedPath | StrictPath>, Way>> = {
   'committed-without-tests': (fleet) => fleet.start('edit-file', { agentId: 'untested' }),
   'committed-with-tests': (fleet) => fleet.start('edit-file', { testCommand: isRight }),
   'repaired-then-committed': (fleet) => fleet.start('repair', { testCommand: isRight }),
@@ -66,6 +66,13 @@ export type CrowdedPath = 'spawn-failed' | 'queue-timed-out';
 export const crowdedWays: Readonly<Record<CrowdedPath, Way>> = {
   'spawn-failed': (fleet) => fleet.start('edit-file', { agentId: 'without-a-port' }),
   'queue-timed-out': (fleet) => fleet.start('edit-file', { agentId: 'without-a-place', queueTimeout: '3s' }),
+};
+
+export type StrictPath = 'hung-then-recycled';
+
+/** The paths of a host whose agents may not be silent for long, and that finds every server too large. */
+export const strictWays: Readonly<Record<StrictPath, Way>> = {
+  'hung-then-recycled': (fleet) => fleet.start('hangs-once', { agentId: 'hung', testCommand: isRight }),
 };
 
 const isRight = 'grep -q right answer.txt';

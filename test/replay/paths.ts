@@ -8,6 +8,7 @@ export const paths = {
   'repaired-then-committed': 'committed',
   extended: 'committed',
   prompted: 'committed',
+  'hung-then-recycled': 'committed',
   reverted: 'reverted',
   aborted: 'reverted',
   unchanged: 'unchanged',
