@@ -25,6 +25,8 @@ export async function adoptServer(
 ): Promise<{ port: number; version: string } | null> {
   // The environment of a server is that of its start.
   if (lease.runtime !== host.defaultRuntime || Object.keys(request.env).length > 0) return null;
+  // So are the models that it knows.
+  if (host.models?.covers(lease.model) === false) return null;
   await using own = new AsyncDisposableStack();
   own.defer(async () => void (await releaseAdopted(host, lease)));
   const warm = await claimAny(host, cellId);

@@ -131,6 +131,7 @@ export async function bootOnFreePort(
         directory: directory ?? lease.worktree,
         home,
         configFile,
+        modelsFile: host.models?.covers(lease.model) === true ? host.models.file : null,
         password,
         env: request.env,
         logFile,

@@ -2,6 +2,7 @@ import type { Semaphore } from 'async-mutex';
 import type { Logger } from 'pino';
 import type { IsolationName } from '../domain/request.ts';
 import type { BaseConfig } from '../opencode/config.ts';
+import type { KnownModels } from '../opencode/models.ts';
 import type { ProviderGate } from '../providers/provider-gate.ts';
 import type { CellRuntime, Probe } from '../runtimes/runtime.ts';
 import type { Templates } from '../templates/template.ts';
@@ -24,6 +25,8 @@ export interface CellHost {
   readonly templates: Templates;
   /** The operator's OpenCode configuration. */
   readonly opencode: BaseConfig;
+  /** What servers know of models; null for all that is built into OpenCode. */
+  readonly models: KnownModels | null;
   readonly providerEnvironment: Readonly<Record<string, string>>;
   /** Where the agent's shell finds programs. */
   readonly path: string;

@@ -18,6 +18,8 @@ export interface ServerStart {
   directory: string;
   home: string;
   configFile: string;
+  /** See `CellHost.models`; null for the table that is built into OpenCode. */
+  modelsFile: string | null;
   password: string;
   /** For the agent's shell. */
   env: Record<string, string>;
@@ -51,6 +53,7 @@ export async function startServer(
         home: start.home,
         password: start.password,
         configFile: start.configFile,
+        modelsFile: start.modelsFile,
         path: host.path,
         env: start.env,
         providerEnvironment: host.providerEnvironment,

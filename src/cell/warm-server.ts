@@ -14,11 +14,11 @@ import { discard } from './trash.ts';
 import { type WarmServer, dropWarm, writeWarm } from './warm-record.ts';
 
 /** What servers of this host are started with, as a hash; what differs from one to the next is left out. */
-export function profileOf({ path, providerEnvironment }: CellHost): string {
-  const own = { home: '', password: '', configFile: '', env: {} };
+export function profileOf({ path, providerEnvironment, models }: CellHost): string {
+  const own = { home: '', password: '', configFile: '', modelsFile: models?.file ?? null, env: {} };
   const environment = serverEnvironment({ ...own, path, providerEnvironment: { ...providerEnvironment } });
   return createHash('sha256')
-    .update(JSON.stringify([version, opencodeVersion, environment]))
+    .update(JSON.stringify([version, opencodeVersion, environment, models?.digest]))
     .digest('hex');
 }
 
@@ -38,10 +38,11 @@ export async function bootWarm(host: CellHost, signal: AbortSignal): Promise<voi
   await prepareHome(paths.home);
   const password = await makeSecret(paths.secret);
   const { home, idle: directory, config: configFile, serverLog: logFile } = paths;
+  const modelsFile = host.models?.file ?? null;
   let server: RuntimeHandle | null = null;
   const port = await startServer(
     host,
-    { runtime, mark: id, directory, home, configFile, password, env: {}, logFile },
+    { runtime, mark: id, directory, home, configFile, modelsFile, password, env: {}, logFile },
     async (handle) => (server = handle),
     signal,
   );

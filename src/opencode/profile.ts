@@ -10,6 +10,8 @@ export interface ServerProfile {
   password: string;
   /** The file of the cell's configuration, which the server reads when it first works in a directory. */
   configFile: string;
+  /** The file of models that it knows; null for the table that is built into OpenCode. */
+  modelsFile: string | null;
   /** Directories in which the agent's shell finds programs. */
   path: string;
   /** For the agent's shell, from the request. */
@@ -57,6 +59,7 @@ export function serverEnvironment(profile: ServerProfile): Record<string, string
     OPENCODE_SERVER_PASSWORD: profile.password,
     OPENCODE_CONFIG: profile.configFile,
     OPENCODE_CONFIG_CONTENT: JSON.stringify(fixedConfig(home)),
+    ...(profile.modelsFile === null ? {} : { OPENCODE_MODELS_PATH: profile.modelsFile }),
   };
 }
 

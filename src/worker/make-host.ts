@@ -9,6 +9,7 @@ import type { Config } from '../config.ts';
 import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { readBaseConfig } from '../opencode/config.ts';
+import { writeModels } from '../opencode/models.ts';
 import { findGroupRoot } from '../runtimes/cgroup-root.ts';
 import { createProviderGate } from '../providers/provider-gate.ts';
 import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
@@ -16,6 +17,7 @@ import type { SupervisorClient } from '../supervisor/client.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { loadTemplates } from '../templates/load.ts';
+import { fallbackModel } from '../templates/template.ts';
 
 /** The strongest first. */
 const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies IsolationName[];
@@ -36,6 +38,16 @@ export async function makeHost(
     supervisor === null
       ? probed
       : { ...probed, process: { ...probed.process, runtime: supervised(probed.process.runtime, supervisor) } };
+  const templates = await loadTemplates(config.templates);
+  const opencode = await readOpencodeConfig(config.opencodeConfig);
+  const models = await writeModels({
+    directory: config.stateDirectory,
+    base: opencode,
+    models: [fallbackModel, ...Object.values(templates).flatMap(({ model }) => model ?? [])],
+    providerEnvironment: config.providerEnvironment,
+  });
+  if (models === null)
+    log.warn('the table of models in OpenCode was not found; its servers are larger than they need be');
   return {
     hostId: config.hostId,
     stateDirectory: config.stateDirectory,
@@ -45,8 +57,9 @@ export async function makeHost(
     defaultRuntime: chooseRuntime(config.runtime, runtimes),
     runtimes,
     leases: createLeaseStore(config.stateDirectory),
-    templates: await loadTemplates(config.templates),
-    opencode: await readOpencodeConfig(config.opencodeConfig),
+    templates,
+    opencode,
+    models,
     providerEnvironment: config.providerEnvironment,
     path: config.path,
     silenceLimitMs: config.silenceLimitMs,

@@ -6,6 +6,7 @@ import waitFor from 'p-wait-for';
 import { cellMarker } from '../../src/domain/names.ts';
 import { opencodeBinary } from '../../src/opencode/binary.ts';
 import { cellConfig } from '../../src/opencode/config.ts';
+import { writeModels } from '../../src/opencode/models.ts';
 import { prepareHome, serverEnvironment } from '../../src/opencode/profile.ts';
 import { type ServerAddress, proveServer } from '../../src/opencode/server.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
@@ -25,6 +26,8 @@ export interface Changes {
 /** A server as a cell has it, without anything of a cell around it. */
 export interface BareServer extends AsyncDisposable {
   pid: number;
+  /** From the start of the process until it has proved to be well, milliseconds. */
+  bootMs: number;
   address: ServerAddress;
 }
 
@@ -48,6 +51,7 @@ export async function bootBareServer(
   const usual = await bareEnvironment({ ...place, home: home.path, password }, changes);
   stack.defer(() => endMarked(marker));
   const log = join(home.path, 'server.log');
+  const started = performance.now();
   const server = execa(opencodeBinary, ['serve', '--hostname', '127.0.0.1', '--port', '0', '--print-logs'], {
     cwd: place.worktree,
     extendEnv: false,
@@ -59,8 +63,9 @@ export async function bootBareServer(
   });
   const address = { port: await listeningPort(log, signal), password, worktree: place.worktree };
   await proveServer(address, signal);
+  const bootMs = performance.now() - started;
   const owned = stack.move();
-  return { pid: server.pid ?? 0, address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { pid: server.pid ?? 0, bootMs, address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The environment of a cell's server, with changes. */
@@ -68,17 +73,21 @@ export async function bareEnvironment(
   { modelUrl, worktree, home, password }: BarePlace & { home: string; password: string },
   { env = {}, config = {} }: Changes,
 ): Promise<Record<string, string>> {
+  const base = opencodeProvider(modelUrl);
   const usual = await cellConfig({
-    base: opencodeProvider(modelUrl),
+    base,
     model: scriptedModelId,
     agent: {},
     worktree,
     home,
   });
+  const known = await writeModels({ directory: home, base, models: [scriptedModelId], providerEnvironment: {} });
+  const modelsFile = known?.file ?? null;
   const environment = serverEnvironment({
     home,
     password,
     configFile: join(home, 'opencode.json'),
+    modelsFile,
     path: process.env['PATH'] ?? '',
     env: {},
     providerEnvironment: {},

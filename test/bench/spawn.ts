@@ -91,7 +91,8 @@ async function bareBoot(parent: string): Promise<void> {
   await mkdir(home);
   await prepareHome(home);
   const configFile = opencodeConfig;
-  const profile = { home, password: 'bench', configFile, path: env.PATH ?? '', env: {}, providerEnvironment: {} };
+  const own = { home, password: 'bench', configFile, modelsFile: host.models?.file ?? null };
+  const profile = { ...own, path: env.PATH ?? '', env: {}, providerEnvironment: {} };
   const starting = stopwatch();
   const server = execa(opencodeBinary, ['serve', '--hostname', '127.0.0.1', '--port', '0'], {
     cwd: home,

@@ -20,7 +20,7 @@ export interface OpencodeServer extends AsyncDisposable {
 }
 
 /** Starts the real OpenCode with a configuration; it listens when this resolves. */
-export async function startOpencodeServer(config: object): Promise<OpencodeServer> {
+export async function startOpencodeServer(config: object, modelsFile: string | null = null): Promise<OpencodeServer> {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await temporaryDirectory());
   await prepareHome(home.path);
@@ -36,6 +36,7 @@ export async function startOpencodeServer(config: object): Promise<OpencodeServe
       home: home.path,
       password,
       configFile,
+      modelsFile,
       path: process.env['PATH'] ?? '',
       env: { [cellMarker]: marker },
       providerEnvironment: {},
