@@ -1,3 +1,5 @@
+import type { Look } from './growth.ts';
+
 /** How figures lie. */
 export interface Distribution {
   p50: number;
@@ -73,8 +75,8 @@ export interface AtOnceFigures {
 
 export interface SequenceFigures extends RunFigures {
   concurrency: number;
-  /** MiB of anonymous memory after so many cells, and open file descriptors. */
-  growth: { cells: number; worker: number; supervisor: number; workerFiles: number; supervisorFiles: number }[];
+  /** What was held after so many cells. */
+  growth: (Look & { cells: number })[];
   /** MiB by which the anonymous memory grows with a hundred cells, over the second half. */
   slope: { worker: number; supervisor: number };
 }

@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { execa } from 'execa';
 import { version } from '../../src/domain/version.ts';
 import { opencodeVersion } from '../../src/opencode/binary.ts';
 import { temporalCliVersion } from '../../src/temporal/temporal-cli.ts';
-import { leftovers, traces } from '../support/leftovers.ts';
 import { testRun } from '../support/run.ts';
+import { commitOf, progress } from './about-run.ts';
 import type { BenchOptions, PartName } from './options.ts';
+import { leftByThisRun, tracesOfThisRun } from './left.ts';
 import { runAtOnce } from './parts/at-once.ts';
 import { runFloor } from './parts/floor.ts';
 import { runHeld } from './parts/held.ts';
@@ -23,7 +23,6 @@ import { benchTables } from './tables.ts';
 export async function runBench(options: BenchOptions, signal: AbortSignal): Promise<number> {
   testRun();
   const words = process.argv.slice(2);
-  const before = await traces();
   const results: BenchResults = {
     at: new Date().toISOString(),
     commit: await commitOf(),
@@ -41,13 +40,13 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
   const say = progress();
   {
     await using stage = await openStage(say, signal);
-    const beforeParts = await traces();
+    const inUse = await tracesOfThisRun();
     for (const name of options.only) {
       await runPart(name, stage, options, results);
-      results.left[name] = await leftovers(beforeParts);
+      results.left[name] = await leftByThisRun(inUse);
     }
   }
-  results.left['all'] = await leftovers(before);
+  results.left['all'] = await leftByThisRun();
   for (const table of benchTables(results)) console.log(renderTerminal(table));
   await mkdir(dirname(options.json), { recursive: true });
   await writeFile(options.json, `${JSON.stringify(results, null, 1)}\n`);
@@ -85,16 +84,4 @@ function wrongIn({ parts, left }: BenchResults): string[] {
           count > 0 ? [`while all were held: ${what} ${count}`] : [],
         )),
   ];
-}
-
-async function commitOf(): Promise<string> {
-  const { stdout } = await execa('git', ['describe', '--always', '--dirty', '--abbrev=12'], {
-    cwd: import.meta.dirname,
-  });
-  return stdout;
-}
-
-function progress(): (line: string) => void {
-  const started = performance.now();
-  return (line) => console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${line}`);
 }

@@ -24,7 +24,7 @@ export interface BenchFleet extends AsyncDisposable {
   owner: string;
 }
 
-const scripts = fileURLToPath(new URL('bench.yaml', import.meta.url));
+const ownScripts = fileURLToPath(new URL('bench.yaml', import.meta.url));
 
 /** Starts a Temporal server of its own, so that its cost is known too. */
 export async function openStage(say: (line: string) => void, signal: AbortSignal): Promise<Stage> {
@@ -50,7 +50,7 @@ export async function openStage(say: (line: string) => void, signal: AbortSignal
 /** Brings up a worker that has room for so many cells, on a repository in which every agent has one file to edit. */
 export async function openBenchFleet(
   { temporal, signal }: Stage,
-  { capacity, env = {} }: { capacity: number; env?: Record<string, string> },
+  { capacity, scripts = ownScripts }: { capacity: number; scripts?: string },
 ): Promise<BenchFleet> {
   signal.throwIfAborted();
   await using stack = new AsyncDisposableStack();
@@ -63,7 +63,6 @@ export async function openBenchFleet(
         CELLS_CAPACITY: String(capacity),
         // An agent that is held says nothing for as long as the others take.
         CELLS_SILENCE_LIMIT: '2h',
-        ...env,
       },
       detached: true,
     }),

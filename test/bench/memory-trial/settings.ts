@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Changes } from '../bare-server.ts';
 
 /** A change to what a cell's server is started with. */
@@ -19,11 +17,6 @@ const noEngine = {
   BUN_JSC_thresholdForJITAfterWarmUp: null,
 };
 
-const noModels = async (home: string): Promise<void> => {
-  await mkdir(join(home, 'cache'), { recursive: true });
-  await writeFile(join(home, 'cache', 'models.json'), '{}');
-};
-
 export const settings: readonly Setting[] = [
   { name: 'now', what: 'as cells are started' },
   { name: 'no-engine-options', what: 'without the engine options of cells', env: noEngine },
@@ -34,10 +27,9 @@ export const settings: readonly Setting[] = [
   },
   { name: 'no-concurrent-jit', what: 'compiles in the main thread', env: jsc({ useConcurrentJIT: '0' }) },
   {
-    name: 'no-models',
-    what: 'an empty table of models in place of the built-in one',
-    env: { OPENCODE_MODELS_PATH: '{{home}}/cache/models.json' },
-    prepare: noModels,
+    name: 'all-models',
+    what: 'with the whole table of models that is built in',
+    env: { OPENCODE_MODELS_PATH: null },
   },
   { name: 'one-provider', what: 'only the provider in use is enabled', config: { enabled_providers: ['scripted'] } },
   {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../support/source-files.ts';
 import { type TrialResults, trialTable } from '../memory-trial/table.ts';
+import { type SoakResults, soakTable } from '../soak/results.ts';
 import { renderMarkdown, type FigureTable } from '../render.ts';
 import type { BenchResults } from '../results.ts';
 import { benchTables } from '../tables.ts';
@@ -10,11 +11,16 @@ import { benchTables } from '../tables.ts';
 export interface Figures {
   bench: BenchResults | null;
   trials: TrialResults | null;
+  soak: SoakResults | null;
 }
 
 export function readFigures(): Figures {
   // Written by the programs that these types belong to.
-  return { bench: read('bench.json') as BenchResults | null, trials: read('memory-trial.json') as TrialResults | null };
+  return {
+    bench: read('bench.json') as BenchResults | null,
+    trials: read('memory-trial.json') as TrialResults | null,
+    soak: read('soak.json') as SoakResults | null,
+  };
 }
 
 /** A page with its figures in their places: between `<!-- figures: name -->` and `<!-- end of figures -->`. */
@@ -27,7 +33,7 @@ export function withFigures(page: string, figures: Figures): string {
 
 const place = /<!-- figures: ([a-z-]+) -->[\s\S]*?<!-- end of figures -->/g;
 
-function textOf(name: string, { bench, trials }: Figures): string {
+function textOf(name: string, { bench, trials, soak }: Figures): string {
   switch (name) {
     case 'run':
       return bench === null ? none : runText(bench);
@@ -35,6 +41,8 @@ function textOf(name: string, { bench, trials }: Figures): string {
       return bench === null ? none : benchTables(bench).map(section).join('\n\n');
     case 'trials':
       return trials === null ? none : section(trialTable(trials));
+    case 'soak':
+      return soak === null ? none : section(soakTable(soak));
     default:
       throw new Error(`there are no figures called ${name}`);
   }

@@ -18,7 +18,7 @@ const scripts = fileURLToPath(new URL('../bench.yaml', import.meta.url));
 
 /**
  * OpenCode as it comes, but for what would reach for the network: a bench of that would measure the registry. Its snapshots
- * and plugins are on, its engine has no options.
+ * and plugins are on, it knows all models, and its engine has no options.
  */
 const asItComes: Changes = {
   env: Object.fromEntries(
@@ -32,6 +32,7 @@ const asItComes: Changes = {
       'OPENCODE_DISABLE_EXTERNAL_SKILLS',
       'OPENCODE_DISABLE_DEFAULT_PLUGINS',
       'OPENCODE_PURE',
+      'OPENCODE_MODELS_PATH',
       'OPENCODE_DISABLE_FFF',
       'OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER',
     ].map((name) => [name, null]),
