@@ -30,6 +30,7 @@ export const createClaimHost =
       runtime: lease.runtime,
       model: lease.model,
       repository: request.repository ?? host.repository,
+      hostLostAfterMs: host.hostLostAfterMs,
     };
   };
 

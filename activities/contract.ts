@@ -33,6 +33,8 @@ export interface ClaimedCell {
   model: string;
   /** Of the request or else of the host; null when neither names one. */
   repository: string | null;
+  /** How long a step may wait for this host before the host counts as lost, milliseconds. A host of an earlier version does not say. */
+  hostLostAfterMs?: number;
 }
 
 export interface SpawnInput {

@@ -13,8 +13,9 @@ import { findTemplate } from '../src/templates/load.ts';
 import { unlessLost, usageIn, usageOf } from './agent-usage.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
-import { interruptionOf, withHeartbeat } from './heartbeat.ts';
+import { interruptionOf } from './heartbeat.ts';
 import { createProgressReporter } from './progress-reporter.ts';
+import { untilHostCloses } from './until-host-closes.ts';
 
 /**
  * Gives the agent one prompt and stays with it until its turn has ended. The prompt is sent once even if this runs twice:
@@ -24,7 +25,9 @@ export const createExecutePrompt =
   (host: CellHost): HostActivities['executePrompt'] =>
   (input: ExecuteInput): Promise<ExecuteReport> => {
     const beat: ExecuteProgress = { sessionId: null, tokens: noTokens, silentForMs: 0, doing: 'starting' };
-    return withHeartbeat(
+    return untilHostCloses(
+      host,
+      input,
       async (signal) => {
         try {
           return await execute(host, input, beat, signal);
@@ -54,10 +57,10 @@ async function execute(
     const large = await outgrown(host, input.cellId);
     return large === null ? report : { ...report, outgrown: large };
   } catch (error) {
-    if (signal.aborted && interruptionOf(signal) === 'cancelled') await stop(agent, AbortSignal.timeout(5_000));
+    if (signal.aborted && interruptionOf(signal) === 'ended') await stop(agent, AbortSignal.timeout(5_000));
     throw error;
   } finally {
-    if (!signal.aborted || interruptionOf(signal) === 'cancelled') await keepUsage(host, agent, progress.latest());
+    if (!signal.aborted || interruptionOf(signal) === 'ended') await keepUsage(host, agent, progress.latest());
   }
 }
 

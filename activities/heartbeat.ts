@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { HostCloses } from '../src/cell/close-cell.ts';
 
 /** Well below the shortest heartbeat timeout, milliseconds. */
 const interval = 3_000;
@@ -21,16 +22,17 @@ export async function withHeartbeat<Result>(
   }
 }
 
-/** Why the signal of `withHeartbeat` aborted. */
-export type Interruption = 'cancelled' | 'worker-shutdown' | 'superseded';
+/** What the work was cut short for: to end, to be taken up by the next worker, or because another attempt has it. */
+export type Interruption = 'ended' | 'worker-shutdown' | 'superseded';
 
 /**
  * A worker that shuts down leaves the agent at work for the next attempt; an attempt that is no longer the current one
- * must not touch the cell at all.
+ * must not touch the cell at all. A cancellation, and a host that ends its cells, end it.
  */
 export function interruptionOf(signal: AbortSignal): Interruption {
   const reason: unknown = signal.reason;
+  if (reason instanceof HostCloses) return 'ended';
   const word = reason instanceof Error ? reason.message : String(reason);
   if (word === 'WORKER_SHUTDOWN') return 'worker-shutdown';
-  return word === 'CANCELLED' || word === 'PAUSED' ? 'cancelled' : 'superseded';
+  return word === 'CANCELLED' || word === 'PAUSED' ? 'ended' : 'superseded';
 }

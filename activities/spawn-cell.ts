@@ -3,7 +3,7 @@ import type { CellHost } from '../src/cell/host.ts';
 import { RepositoryError } from '../src/git/errors.ts';
 import type { HostActivities, SpawnInput, SpawnedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
-import { withHeartbeat } from './heartbeat.ts';
+import { untilHostCloses } from './until-host-closes.ts';
 
 /**
  * Makes the cell: port, worktree, server. A second run finds what the first has made; a failure leaves nothing.
@@ -12,7 +12,7 @@ import { withHeartbeat } from './heartbeat.ts';
 export const createSpawnCell =
   (host: CellHost): HostActivities['spawnCell'] =>
   (input: SpawnInput): Promise<SpawnedCell> =>
-    withHeartbeat(async (signal) => {
+    untilHostCloses(host, input, async (signal) => {
       try {
         const cell = await bootCell(host, input, signal);
         host.spawns.succeeded();

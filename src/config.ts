@@ -50,6 +50,8 @@ export interface Config {
   serverMemory: number;
   /** Where the agent's shell finds programs: the `PATH` of the worker. */
   path: string;
+  /** How long a step of a cell may wait for a worker of this host before the host counts as lost. */
+  hostLostAfterMs: number;
   /** How long the artifacts of an ended cell are kept. */
   artifactRetentionMs: number;
   /** The providers' own variables, `*_API_KEY`, to be handed to OpenCode servers. */
@@ -99,6 +101,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     templates: get('CELLS_AGENTS'),
     silenceLimitMs: get('CELLS_SILENCE_LIMIT'),
     serverMemory: get('CELLS_SERVER_MEMORY'),
+    hostLostAfterMs: get('CELLS_HOST_LOST_AFTER'),
     path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
     providerEnvironment: pick(values, isProviderKey),
@@ -160,6 +163,7 @@ const settings = {
   CELLS_AGENTS: { schema: path, default: () => shippedTemplates },
   CELLS_SILENCE_LIMIT: { schema: duration, default: () => '5m' },
   CELLS_SERVER_MEMORY: { schema: size, default: () => '1g' },
+  CELLS_HOST_LOST_AFTER: { schema: duration, default: () => '2m' },
   CELLS_ARTIFACT_RETENTION: { schema: duration, default: () => '7d' },
 } as const;
 

@@ -19,16 +19,21 @@ import { connectTemporal, connectWorker, temporalTarget } from './temporal/conne
 import { type Admission, startAdmission } from './worker/admission/admission.ts';
 import { claimSlots } from './worker/claim-slots.ts';
 import { createGauges } from './worker/gauges.ts';
+import { identityOnHostQueue, refuseTwin } from './worker/host-twin.ts';
 import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
 import { startReaping } from './worker/reaping.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
+import { type Workers, serve } from './worker/serve.ts';
+import type { StopPlan } from './worker/stop-plan.ts';
 import { roomBeside, startWarming } from './worker/warming.ts';
 
 export interface WorkerRun {
   log: Logger;
-  /** Ends the worker: no more cells are claimed, running steps are handed back within a bounded time. */
+  /** Ends the worker: no more cells are claimed, and those that it has are dealt with as `stop` says. */
   signal: AbortSignal;
+  /** Default: agents stay at work for the next worker. */
+  stop?: StopPlan;
   /** Agents end with this worker, in whatever way it ends, where no other is attached to the supervisor. Default: they outlive it. */
   endsWithWorkers?: boolean;
   /** Called once the worker serves its queues. */
@@ -45,12 +50,10 @@ const shutdownForce = 20_000;
  *
  * @throws UserError when a setting, Temporal, or another worker on the state directory is in the way.
  */
-export async function runWorker(
-  config: Config,
-  { log, signal, endsWithWorkers = false, ready }: WorkerRun,
-): Promise<void> {
+export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
+  const { log, signal, stop = { kind: 'leave' }, endsWithWorkers = false, ready } = run;
   await using stack = new AsyncDisposableStack();
-  stack.use(await acquireHostLock(config.stateDirectory));
+  const lock = stack.use(await acquireHostLock(config.stateDirectory));
   const supervisor = stack.use(
     await connectSupervisor(config.stateDirectory, { groups: config.cgroup, endsWithWorkers }),
   );
@@ -61,6 +64,8 @@ export async function runWorker(
   const target = temporalTarget(config.temporal);
   const { client, connection } = stack.use(await connectClient(target));
   await registerSearchAttributes(connection, target.namespace);
+  const identity = { hostId: config.hostId, stateDirectoryId: lock.id };
+  await refuseTwin(connection, { namespace: target.namespace, identity, log, signal });
 
   const sdkMetrics = `127.0.0.1:${await getPort({ host: '127.0.0.1' })}`;
   installRuntime(log, sdkMetrics);
@@ -75,7 +80,10 @@ export async function runWorker(
   const updateGauges = createGauges(meter, host, admission);
   stack.use(startWarming(host, roomBeside(admission)));
 
-  const workers = await createWorkers(config, host, admission, native, target.namespace);
+  const workers = await createWorkers(config, host, admission, native, {
+    namespace: target.namespace,
+    onHostQueue: identityOnHostQueue(identity),
+  });
   const server = stack.use(
     await startMetricsServer(config.metricsAddress, {
       async metrics() {
@@ -83,15 +91,18 @@ export async function runWorker(
         return (await fetch(`http://${sdkMetrics}/metrics`)).text();
       },
       health: () => ({
-        healthy: workers.every((worker) => worker.getState() === 'RUNNING'),
+        healthy: Object.values(workers).every((worker) => worker.getState() === 'RUNNING'),
         host: config.hostId,
         outages: host.providers.list().filter(({ outage }) => outage !== null),
-        workers: Object.fromEntries(workers.map((worker) => [worker.options.taskQueue, worker.getState()])),
+        workers: Object.fromEntries(
+          Object.values(workers).map((worker: Worker) => [worker.options.taskQueue, worker.getState()]),
+        ),
         admission: admission.state(),
       }),
     }),
   );
-  await runAll(workers, signal, () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` }));
+  const whenReady = () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` });
+  await serve(workers, host, { signal, stop, ready: whenReady });
 }
 
 async function connectClient(target: ReturnType<typeof temporalTarget>) {
@@ -127,8 +138,8 @@ async function createWorkers(
   host: CellHost,
   admission: Admission,
   connection: NativeConnection,
-  namespace: string,
-): Promise<Worker[]> {
+  { namespace, onHostQueue }: { namespace: string; onHostQueue: string },
+): Promise<Workers> {
   const identity = (role: string) => `${config.hostId}/${role}/${process.pid}`;
   const common = {
     connection,
@@ -137,7 +148,7 @@ async function createWorkers(
     shutdownForceTime: shutdownForce,
     maxHeartbeatThrottleInterval: '5s',
   } satisfies Partial<WorkerOptions>;
-  return Promise.all([
+  const [workflows, claims, steps] = await Promise.all([
     Worker.create({
       ...common,
       ...workflowSource(),
@@ -162,13 +173,14 @@ async function createWorkers(
     Worker.create({
       ...common,
       taskQueue: hostTaskQueue(config.hostId),
-      identity: identity('host'),
+      identity: onHostQueue,
       activities: { ...createHostActivities(host) },
       // Each cell has one step at a time and messages beside it: a step never waits for a slot.
       maxConcurrentActivityTaskExecutions: config.capacity * 2 + 20,
       activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 4 },
     }),
   ]);
+  return { workflows, claims, steps };
 }
 
 /** The shipped package has its workflows bundled; from a checkout they are bundled now. */
@@ -176,19 +188,4 @@ function workflowSource(): Pick<WorkerOptions, 'workflowBundle'> | Pick<WorkerOp
   const bundle = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(bundle)) return { workflowBundle: { codePath: bundle } };
   return { workflowsPath: fileURLToPath(new URL(`../workflows/index${extname(import.meta.url)}`, import.meta.url)) };
-}
-
-/** All of them, or none: when one ends, the others are shut down too. */
-async function runAll(workers: readonly Worker[], signal: AbortSignal, ready: () => void): Promise<void> {
-  const shutDown = () => {
-    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-  };
-  signal.addEventListener('abort', shutDown, { once: true });
-  const running = workers.map((worker) => worker.run().finally(shutDown));
-  if (signal.aborted) shutDown();
-  else ready();
-  const ended = await Promise.allSettled(running);
-  signal.removeEventListener('abort', shutDown);
-  const failed = ended.find((end) => end.status === 'rejected');
-  if (failed) throw failed.reason;
 }

@@ -1,6 +1,6 @@
 import type { Priority } from '@temporalio/common';
 import { type ActivityInterfaceFor, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
-import type { ClaimActivities, HostActivities } from '../activities/contract.ts';
+import type { ClaimActivities, ClaimedCell, HostActivities } from '../activities/contract.ts';
 import { type FailureType, failures } from '../src/domain/failures.ts';
 import { claimTaskQueue } from '../src/domain/names.ts';
 
@@ -25,26 +25,24 @@ const common = {
   },
 } as const satisfies ActivityOptions;
 
-/** How long a step may wait for its host: longer than the restart of a worker. After it the host counts as lost. */
+/** How long a step may wait for a host that does not say: longer than the restart of a worker. After it the host counts as lost. */
 const hostAnswers = 2 * minutes;
 
 /** An agent may be told to work for days: the workflow's own deadline ends it, and heartbeats tell a dead worker. */
 const unbounded = 31 * 24 * 60 * minutes;
 
-const host = { ...common, scheduleToStartTimeout: hostAnswers } satisfies ActivityOptions;
-
 const steps = {
-  spawn: { ...host, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
-  execute: { ...host, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
-  test: { ...host, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
-  commit: { ...host, startToCloseTimeout: 5 * minutes, heartbeatTimeout: 20 * seconds },
+  spawn: { ...common, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
+  execute: { ...common, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  test: { ...common, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  commit: { ...common, startToCloseTimeout: 5 * minutes, heartbeatTimeout: 20 * seconds },
   teardown: {
-    ...host,
+    ...common,
     startToCloseTimeout: 2 * minutes,
     scheduleToCloseTimeout: 10 * minutes,
     heartbeatTimeout: 20 * seconds,
   },
-  message: { ...host, startToCloseTimeout: 1 * minutes, retry: { ...common.retry, maximumAttempts: 3 } },
+  message: { ...common, startToCloseTimeout: 1 * minutes, retry: { ...common.retry, maximumAttempts: 3 } },
 } as const satisfies Record<string, ActivityOptions>;
 
 /** The claim: waits in Temporal's queue until a host has room, for `queueTimeout` milliseconds. */
@@ -62,9 +60,17 @@ export function anyHost(queueTimeout: number, priority: Priority | undefined): A
 }
 
 /** The steps of one host, each with the timeouts of its row and a summary that a person can read. */
-export function onHost(taskQueue: string) {
+export function onHost({
+  taskQueue,
+  hostLostAfterMs = hostAnswers,
+}: Pick<ClaimedCell, 'taskQueue' | 'hostLostAfterMs'>) {
   const at = (step: keyof typeof steps, summary: string) =>
-    proxyActivities<HostActivities>({ ...steps[step], taskQueue, summary: oneLine(summary) });
+    proxyActivities<HostActivities>({
+      ...steps[step],
+      scheduleToStartTimeout: hostLostAfterMs,
+      taskQueue,
+      summary: oneLine(summary),
+    });
   return {
     spawn: (input: Parameters<HostActivities['spawnCell']>[0]) =>
       at('spawn', `spawn: ${input.request.agentType} on ${input.request.branch}`).spawnCell(input),

@@ -92,7 +92,7 @@ async function liveOnce(life: Life): Promise<Ending> {
     if (stoppable.deadline !== null) stoppable.startClock(stoppable.deadline);
     return anyHost(request.queueTimeout, request.priority).claimHost(claimOf(life));
   });
-  const host = onHost(record.claimed.taskQueue);
+  const host = onHost(record.claimed);
   let ending: Ending;
   try {
     ending = await stoppable.run(() => spawnAndWork(host, life));
@@ -113,11 +113,12 @@ async function liveOnce(life: Life): Promise<Ending> {
 
 /**
  * Whether the cell is to be made anew. What a host that no longer answers still holds is released by its own reaper when
- * it comes back; where the host answers, what is left of the lost cell is torn down now.
+ * it comes back, and a host that ended the cell has released it; where the host answers, what is left of the lost cell is torn down now.
  */
 async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Promise<boolean> {
   const { record, stoppable } = life;
-  const wait = respawns[record.respawns];
+  // A cell that its host ended on purpose was not lost: it moves as often as that happens.
+  const wait = respawns[ending.kind === 'failure' && ending.lost === 'closed' ? 0 : record.respawns - record.moved];
   if (ending.kind !== 'failure' || ending.lost === undefined || wait === undefined || stoppable.reason !== null)
     return false;
   if (record.lifecycle === 'terminating' || !patched('recover')) return false;
@@ -127,9 +128,12 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   enter(record, 'recovering', 'queue', `the cell is made anew from its base, in ${wait / 1000} s`);
   publish(record);
   countRespawn(ending.lost);
+  // Told before the next cell is claimed: a host that comes back ends what is no longer its own before it claims anything.
+  if (patched('respawn-in-memo')) upsertMemo({ respawn: record.respawns + 1 });
   try {
     if (ending.lost === 'cell' && record.claimed) await host.teardown({ cellId: record.claimed.cellId });
     await stoppable.run(() => sleep(wait, { summary: 'recover: wait before the cell is made anew' }));
+    if (ending.lost === 'closed') record.moved += 1;
     return true;
   } catch {
     return false;
@@ -147,9 +151,9 @@ async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
   stoppable.startClock(stoppable.deadline ?? Date.now() + request.timeout);
   publish(record);
   record.spawned = await host.spawn({ owner, cellId: record.claimed.cellId, request: { ...request, prompt: '' } });
-  // What a host said of an earlier cell of this run is told from what it says of this one.
   countSpawn(record.spawned.start);
-  if (record.respawns > 0) upsertMemo({ cellId: record.claimed.cellId });
+  // A run that began before the memo named the respawn tells the reaper so.
+  if (record.respawns > 0 && !patched('respawn-in-memo')) upsertMemo({ cellId: record.claimed.cellId });
   enter(record, 'ready', 'spawn');
   return developAndTest(host, life);
 }

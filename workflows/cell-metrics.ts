@@ -34,7 +34,7 @@ export function countSpawn(start: 'warm' | 'cold' = 'cold'): void {
 
 /** Counts a cell that is made anew. */
 export function countRespawn(lost: Lost): void {
-  count(metrics.respawned, 1, { reason: `${lost}-lost` });
+  count(metrics.respawned, 1, { reason: lost === 'closed' ? 'host-closed' : `${lost}-lost` });
 }
 
 function statusOf(ending: Ending): string {

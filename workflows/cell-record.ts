@@ -28,6 +28,8 @@ export interface CellRecord {
   attempt: number;
   /** How often the cell was made anew. */
   respawns: number;
+  /** How often of these because its host ended it on purpose. */
+  moved: number;
   /** What earlier cells of this run have used: their hosts' counts ended with them. */
   earlier: { tokens: TokenUsage; cost: number | null };
   lifecycle: Lifecycle;
@@ -64,6 +66,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     request,
     attempt: 1,
     respawns: 0,
+    moved: 0,
     earlier: { tokens: noTokens, cost: null },
     lifecycle: 'created',
     step: 'queue',

@@ -2,6 +2,7 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } f
 import type { AgentUsage, FailedExecuteDetail } from '../activities/contract.ts';
 import { type FailureType, isFailureType } from '../src/domain/failures.ts';
 import type { Step } from '../src/domain/lifecycle.ts';
+import { hostCloses } from '../src/domain/names.ts';
 import type { CellStatus } from '../src/domain/outcome.ts';
 import type { StopReason } from './stop.ts';
 
@@ -23,8 +24,8 @@ export interface FailedEnding {
   hangs?: true;
 }
 
-/** What of a cell is gone: its host does not answer, or it does, and the cell is not there. */
-export type Lost = 'host' | 'cell';
+/** What of a cell is gone: its host does not answer; it does, and the cell is not there; or the host ended its cells and is about to go. */
+export type Lost = 'host' | 'cell' | 'closed';
 
 /** Puts what cut a cell's work short into one of the known endings. */
 export function endingOf(error: unknown, stopped: StopReason | null, step: Step): Ending {
@@ -41,12 +42,15 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   const root = error instanceof ActivityFailure ? (error.cause ?? error) : error;
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
-    const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: 'cell' } : {};
+    const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: hasClosed(root) ? 'closed' : 'cell' } : {};
     const known = { ...ofAgent(root, step), ...lost };
     return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...known };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
 }
+
+const hasClosed = ({ cause }: ApplicationFailure): boolean =>
+  cause instanceof ApplicationFailure && cause.type === hostCloses;
 
 /** What it means when a step fails in a way that no activity has a name for. */
 const failureOfStep = {

@@ -34,6 +34,8 @@ export interface CellHost {
   readonly silenceLimitMs: number;
   /** What a cell may use in all, bytes: one that comes near it gets another server between two steps. */
   readonly serverMemory: number;
+  /** How long a step may wait for a worker of this host before the host counts as lost, milliseconds. */
+  readonly hostLostAfterMs: number;
   /** Servers that boot at the same time: booting is a matter of the processor, and more at once only make each slower. */
   readonly boots: Semaphore;
   /** Holds prompts back while their provider fails. */
@@ -42,5 +44,7 @@ export interface CellHost {
   readonly warmServers: number;
   /** Told how spawns end: a host that fails one after the other stops claiming for a while. */
   readonly spawns: Breaker;
+  /** Aborted when this host ends its cells on purpose, after its last claim: steps at work stop, and no agent is started any more. */
+  readonly closing: AbortController;
   readonly log: Logger;
 }

@@ -22,7 +22,7 @@ export interface Lease {
   runtime: IsolationName;
   model: string;
   agentType: string;
-  /** `claimed` until the spawn begins: such a lease lapses when no spawn follows. */
+  /** `claimed` until the spawn begins: such a lease lapses when no spawn follows. `terminating` once its host has begun to end it. */
   state: 'claimed' | 'spawning' | 'ready' | 'terminating';
   /** The git directory that holds the objects and refs, named by its real path. */
   gitDirectory: string | null;

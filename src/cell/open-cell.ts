@@ -23,9 +23,17 @@ export interface OpenCell {
  * Finds a spawned cell by its lease, and makes sure that its worktree is its own: in an empty directory git would fall
  * through to whatever repository lies above it.
  *
- * @throws CellGone when there is no such cell on this host.
+ * @throws CellGone when there is no such cell on this host, or when its host has begun to end it.
  */
 export async function openCell(host: CellHost, cellId: string): Promise<OpenCell> {
+  const cell = await findCell(host, cellId);
+  // Its worktree may be its base again, which no step may take for the agent's work.
+  if (cell.lease.state === 'terminating') throw new CellGone(`host ${host.hostId} has begun to end cell ${cellId}`);
+  return cell;
+}
+
+/** The same, whether its host has begun to end it or not. @throws CellGone */
+export async function findCell(host: CellHost, cellId: string): Promise<OpenCell> {
   const found = await host.leases.read(cellId);
   if (found.kind === 'missing') throw new CellGone(`there is no cell ${cellId} on host ${host.hostId}`);
   if (found.kind === 'unreadable') throw new CellGone(`the lease of cell ${cellId} cannot be read: ${found.reason}`);

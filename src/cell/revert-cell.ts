@@ -8,7 +8,7 @@ import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
-import { type OpenCell, openCell } from './open-cell.ts';
+import { type OpenCell, findCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
 
@@ -19,7 +19,7 @@ type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
  * which is checked. A second run finds the ref of the first.
  */
 export async function revertCell(host: CellHost, { cellId, reason }: RevertInput): Promise<RevertReport> {
-  const cell = await openCell(host, cellId);
+  const cell = await findCell(host, cellId);
   const stillOurs = await raiseFence(host, cellId);
   // The work is over: an agent that still writes would make the check below fail.
   const { mark } = await serverPlace(host.stateDirectory, cellId);

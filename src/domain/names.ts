@@ -29,5 +29,11 @@ export const cellMarker = 'AGENT_CELLS_CELL_ID';
 /** Set besides for what one command started (a test run, say), so that it can be ended without ending the agent. */
 export const execMarker = 'AGENT_CELLS_EXEC_ID';
 
+/**
+ * What the failure of a step carries as its cause when its host ends its cells on purpose: nothing of the cell is left there,
+ * and the host claims no more.
+ */
+export const hostCloses = 'HostCloses';
+
 /** Set besides: the id of the state directory that the cell belongs to, so that two hosts on one machine leave each other's cells alone. */
 export const ownerMarker = 'AGENT_CELLS_OWNER_ID';

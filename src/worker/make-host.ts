@@ -64,10 +64,12 @@ export async function makeHost(
     path: config.path,
     silenceLimitMs: config.silenceLimitMs,
     serverMemory: config.serverMemory,
+    hostLostAfterMs: config.hostLostAfterMs,
     boots: new Semaphore(Math.max(2, availableParallelism())),
     providers: createProviderGate(),
     warmServers: config.warmServers,
     spawns: createBreaker(),
+    closing: new AbortController(),
     log,
   };
 }

@@ -18,11 +18,18 @@ export function askTemporal(client: Client): IsOpen {
     try {
       const { status, memo } = await client.workflow.getHandle(owner.workflowId, owner.runId).describe();
       const open = status.name === 'RUNNING' || status.name === 'PAUSED';
-      return open && (memo?.['cellId'] ?? cellIdOf(owner)) === cellIdOf(owner);
+      return open && livesIn(memo, owner);
     } catch (error) {
       return error instanceof WorkflowNotFoundError ? false : null;
     }
   };
+}
+
+/** The memo names the cell that the run has come to: by its number, or by its id where the run began under an earlier version. */
+function livesIn(memo: Record<string, unknown> | undefined, owner: Parameters<IsOpen>[0]): boolean {
+  const respawn = memo?.['respawn'];
+  if (typeof respawn === 'number') return owner.respawn >= respawn;
+  return (memo?.['cellId'] ?? cellIdOf(owner)) === cellIdOf(owner);
 }
 
 /** Looks at once, and then every minute until it is disposed; the first look is over when this returns. */

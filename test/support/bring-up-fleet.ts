@@ -1,18 +1,16 @@
-import { once } from 'node:events';
 import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { type CellHandle, type CellRequest, startCell } from '../../src/client.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model/server.ts';
+import { type FleetHost, describeHost } from './fleet-host.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { type TemporaryRepository, temporaryRepository } from './temporary-repository.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const suite = fileURLToPath(new URL('../fixtures/scripts/suite.yaml', import.meta.url));
 
 export interface FleetOptions {
@@ -27,31 +25,18 @@ export interface FleetOptions {
   detached?: boolean;
 }
 
-/** A worker process of its own, with all that it needs: a repository, a scripted model, and a namespace of its own on the shared Temporal server. */
-export interface Fleet extends AsyncDisposable {
+/**
+ * Hosts with a worker process each, the first of which is this one, and all that they need: a repository, a scripted model, and
+ * a namespace of their own on the shared Temporal server.
+ */
+export interface Fleet extends FleetHost, AsyncDisposable {
   client: Client;
-  hostId: string;
-  stateDirectory: string;
   repository: TemporaryRepository;
   model: ScriptedModel;
-  metricsUrl: string;
-  /** The environment of the worker, for commands that are to see the same host. */
-  env: Record<string, string>;
-  /** The worker's process, while one runs. */
-  worker: WorkerProcess;
-  /** Starts another worker process on the same state directory, after the first was ended. */
-  startWorker(): Promise<WorkerProcess>;
+  /** Brings up one more host, with a host id and a state directory of its own, and starts its worker. */
+  addHost(env?: Record<string, string>): Promise<FleetHost>;
   /** Starts a cell that plays a script. `agentId` defaults to the script's name. */
   start(script: string, request?: Partial<CellRequest>): Promise<CellHandle>;
-}
-
-interface WorkerProcess {
-  pid: number;
-  metricsUrl: string;
-  /** Everything that it has written so far. */
-  log(): string;
-  /** Sends a signal and waits for the end. Answers the exit code, null when the signal ended it. */
-  end(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 let fleets = 0;
@@ -62,7 +47,7 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
   const directory = stack.use(await temporaryDirectory());
   const repository = stack.use(await temporaryRepository(options.files));
   const model = stack.use(await startScriptedModel({ file: options.scripts ?? suite }));
-  const { temporalAddress } = options;
+  const { temporalAddress, detached = false } = options;
   const namespace = await makeNamespace(temporalAddress, `fleet-${process.pid}-${(fleets += 1)}`);
   const opencodeConfig = join(directory.path, 'opencode.json');
   await writeFile(opencodeConfig, JSON.stringify({ ...opencodeProvider(model.url), model: scriptedModelId }));
@@ -86,25 +71,28 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
   const connection = await Connection.connect({ address: temporalAddress });
   stack.defer(() => connection.close());
   const client = new Client({ connection, namespace });
-  const fleet: Fleet = {
+  const first = describeHost(env, detached);
+  const hosts = [first];
+  const fleet: Fleet = Object.assign(first, {
     client,
-    hostId: env['CELLS_HOST_ID'] ?? '',
-    stateDirectory: env['CELLS_STATE_DIR'] ?? '',
     repository,
     model,
-    metricsUrl: '',
-    env,
-    worker: { pid: 0, metricsUrl: '', log: () => '', end: () => Promise.resolve(null) },
-    async startWorker() {
-      fleet.worker = await startWorker(env, options.detached ?? false);
-      fleet.metricsUrl = fleet.worker.metricsUrl;
-      return fleet.worker;
+    async addHost(settings: Record<string, string> = {}) {
+      const number = hosts.length + 1;
+      const own = {
+        CELLS_HOST_ID: `${first.hostId}-${number}`,
+        CELLS_STATE_DIR: join(directory.path, `state-${number}`),
+      };
+      const host = describeHost({ ...env, ...own, ...settings }, detached);
+      hosts.push(host);
+      await host.startWorker();
+      return host;
     },
-    start: (script, request = {}) =>
+    start: (script: string, request: Partial<CellRequest> = {}) =>
       startCell(client, { taskId: 'task', agentId: script, prompt: `Do it. [script: ${script}]`, ...request }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-  stack.defer(async () => void (await fleet.worker.end()));
+  });
+  stack.defer(async () => void (await Promise.all(hosts.map(({ worker }) => worker.end()))));
   await fleet.startWorker();
   stack.defer(() => endOpenCells(fleet));
   const owned = stack.move();
@@ -132,40 +120,6 @@ async function isServed(connection: Connection, namespace: string): Promise<bool
     () => true,
     () => false,
   );
-}
-
-async function startWorker(env: Record<string, string>, detached: boolean): Promise<WorkerProcess> {
-  const child = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'worker'], {
-    cwd: root,
-    env,
-    extendEnv: false,
-    stdin: 'ignore',
-    all: true,
-    reject: false,
-    cleanup: true,
-    detached,
-    // A worker that is busy takes its time to hand its cells back.
-    forceKillAfterDelay: false,
-  });
-  let log = '';
-  child.all.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  const exited = once(child, 'exit');
-  const metricsUrl = () => /"metricsUrl":"([^"]+)"/.exec(log)?.[1];
-  await waitFor(() => metricsUrl() !== undefined || child.exitCode !== null, { interval: 50, timeout: 240_000 });
-  const url = metricsUrl();
-  if (url === undefined) throw new Error(`the worker ended before it was ready:\n${log}`);
-  return {
-    pid: child.pid ?? 0,
-    metricsUrl: url,
-    log: () => log,
-    async end(signal = 'SIGTERM') {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill(signal);
-        await exited;
-      }
-      return child.exitCode;
-    },
-  };
 }
 
 /** What a test leaves running is cancelled, and its teardown waited for, with a worker brought back where the test ended it. */

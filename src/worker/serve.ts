@@ -1,0 +1,52 @@
+import type { Worker } from '@temporalio/worker';
+import type { CellHost } from '../cell/host.ts';
+import { type StopPlan, settleCells } from './stop-plan.ts';
+
+/** The parts of a worker, by the queue that each serves. */
+export interface Workers {
+  workflows: Worker;
+  claims: Worker;
+  steps: Worker;
+}
+
+export interface Serving {
+  /** Ends the worker by its plan. */
+  signal: AbortSignal;
+  stop: StopPlan;
+  /** Called once the queues are served. */
+  ready: () => void;
+}
+
+/** Serves all queues or none, until the signal aborts: then claims end first, next the cells as the plan says, last the rest. */
+export async function serve(workers: Workers, host: CellHost, { signal, stop, ready }: Serving): Promise<void> {
+  const failed = new AbortController();
+  const claims = workers.claims.run();
+  const others = [workers.workflows.run(), workers.steps.run()];
+  claims.catch(() => failed.abort());
+  for (const run of others) void run.catch(() => undefined).finally(() => failed.abort());
+
+  const over = AbortSignal.any([signal, failed.signal]);
+  if (!over.aborted) ready();
+  await aborted(over);
+  shutDown(workers.claims);
+  if (stop.kind !== 'leave' && !failed.signal.aborted) {
+    await Promise.race([claims, aborted(failed.signal)]);
+    await settleCells(host, stop, failed.signal);
+  }
+  shutDown(workers.workflows);
+  shutDown(workers.steps);
+  const ended = await Promise.allSettled([claims, ...others]);
+  const failure = ended.find((end) => end.status === 'rejected');
+  if (failure) throw failure.reason;
+}
+
+function shutDown(worker: Worker): void {
+  if (worker.getState() === 'RUNNING') worker.shutdown();
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+}
