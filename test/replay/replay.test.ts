@@ -12,6 +12,8 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 
 /** Temporal warns at 4,096 events and ends a workflow at 51,200; what a cell writes is also what its host has to read after a restart. */
 const eventsOfACell = 75;
+/** A server that is replaced on the way takes so many more. */
+const eventsOfAReplacement = 10;
 
 describe('a workflow that was recorded', () => {
   const errors = new Map<string, ReplayError | undefined>();
@@ -45,10 +47,16 @@ describe('the recorded histories', () => {
 
   test('are short', async () => {
     const lengths = await Promise.all(
-      pathNames.map(async (path) => [path, (await readHistory(path)).events?.length ?? 0] as const),
+      pathNames.map(async (path) => {
+        const events = (await readHistory(path)).events ?? [];
+        const isReplacement = ({ activityTaskScheduledEventAttributes: scheduled }: (typeof events)[number]) =>
+          scheduled?.activityType?.name === 'reviveCell';
+        const most = eventsOfACell + eventsOfAReplacement * events.filter(isReplacement).length;
+        return [path, events.length, most] as const;
+      }),
     );
     console.log(lengths.map(([path, length]) => `${path}: ${length} events`).join('\n'));
-    expect(lengths.filter(([, length]) => length > eventsOfACell)).toEqual([]);
+    expect(lengths.filter(([, length, most]) => length > most)).toEqual([]);
   });
 
   test.each(pathNames)('tell nothing of the machine that they were recorded on: %s', async (path) => {
