@@ -64,6 +64,7 @@ describe('a cell at work', () => {
       tokens: { input: 1000, output: 50, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 1050 },
       tokenBudget: 9000,
       lastActivity: expect.any(Number) as number,
+      waitingFor: null,
       tests: { outcome: 'skipped', exitCode: null, durationMs: 0, rounds: 0, outputTail: '' },
       history: expect.any(Array) as unknown[],
     });
