@@ -66,14 +66,19 @@ describe('a host asks for no cell, and goes on when the cause is gone', () => {
     for (const cell of ['one', 'two', 'three', 'four', 'five']) spawns.failed(cell);
     await using admission = await admissionOf({ ...place, host: { ...place.host, spawns } });
     const said = /^spawns failed one after the other; the next try is in \d+ s$/;
-    const first = await expectRefused(place, admission, 'breaker', said);
+    await using first = await expectRefused(place, admission, 'breaker', said);
     expect(await admission.refuse()).toMatch(/^breaker: /);
     await first.waiting;
     expect(spawns.now().state).toBe('half-open');
     admission.placeClaimed();
     expect(await admission.refuse()).toBeNull();
     admission.placeReleased(true);
-    const second = await expectRefused(place, admission, 'breaker', /^one spawn is tried; the next try is in \d+ s$/);
+    await using second = await expectRefused(
+      place,
+      admission,
+      'breaker',
+      /^one spawn is tried; the next try is in \d+ s$/,
+    );
     spawns.succeeded();
     await second.waiting;
     expect(spawns.now().state).toBe('closed');
@@ -83,7 +88,7 @@ describe('a host asks for no cell, and goes on when the cause is gone', () => {
     test(`while less ${reason} is free than the operator has set aside, even without any cell`, async () => {
       await using place = await startCellHost();
       await using admission = await admissionOf(place, { [`CELLS_${reason.toUpperCase()}_RESERVE`]: '900t' });
-      await expectRefused(place, admission, reason, /; 921600\.0 GiB are kept free, /);
+      await using _waits = await expectRefused(place, admission, reason, /; 921600\.0 GiB are kept free, /);
     });
   }
 
@@ -91,7 +96,7 @@ describe('a host asks for no cell, and goes on when the cause is gone', () => {
     await using place = await startCellHost();
     await using admission = await admissionOf(place);
     admission.stop();
-    await expectRefused(place, admission, 'stopping', /^the worker is stopping$/);
+    await using _waits = await expectRefused(place, admission, 'stopping', /^the worker is stopping$/);
   });
 });
 
@@ -172,13 +177,13 @@ async function claim(place: CellHostUnderTest): Promise<string> {
   return (await place.steps.claimHost({ owner: ownerOf(request), request })).cellId;
 }
 
-/** Expects that the host waits, and says why in memory and on the disk. */
+/** Expects that the host waits, and says why in memory and on the disk. Disposing of it ends the wait. */
 async function expectRefused(
   place: CellHostUnderTest,
   admission: Admission,
   reason: string,
   detail: RegExp,
-): Promise<{ kept: () => boolean; waiting: Promise<void>; end: () => void }> {
+): Promise<AsyncDisposable & { waiting: Promise<void> }> {
   const controller = new AbortController();
   let kept = false;
   const waiting = admission.keepPlace(controller.signal).then(() => void (kept = true));
@@ -190,7 +195,13 @@ async function expectRefused(
   });
   await waitUntil(() => admission.state().reason === reason, patience);
   expect(kept).toBe(false);
-  return { kept: () => kept, waiting, end: () => controller.abort() };
+  return {
+    waiting,
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      await waiting.catch(() => undefined);
+    },
+  };
 }
 
 async function expectRefusal(
@@ -200,9 +211,8 @@ async function expectRefusal(
   detail: RegExp,
   remedy: () => Promise<unknown>,
 ): Promise<void> {
-  const { kept, waiting } = await expectRefused(place, admission, reason, detail);
+  await using refused = await expectRefused(place, admission, reason, detail);
   await remedy();
-  await waiting;
-  expect(kept()).toBe(true);
+  await refused.waiting;
   await waitUntil(async () => (await readAdmissionState(place.stateDirectory))?.claims === true, patience);
 }
