@@ -108,6 +108,9 @@ function report(error: unknown, cli: Cli): ExitCode {
   return exitCodes.error;
 }
 
+/** How long output may take to leave when everything else is over, milliseconds. */
+const lastWords = 5_000;
+
 if (import.meta.main) {
   // `cells list | head` closes the pipe when it has seen enough.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -115,4 +118,6 @@ if (import.meta.main) {
     process.exit(exitCodes.ok);
   });
   process.exitCode = await main(process.argv.slice(2));
+  // All is done that was to be done: what still hangs, such as a git on a disk that no longer answers, is not waited for.
+  setTimeout(() => process.exit(), lastWords).unref();
 }

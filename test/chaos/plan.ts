@@ -25,6 +25,7 @@ export type Skipped = readonly { fault: string; why: string }[];
 const quick = [
   'worker SIGKILL',
   'supervisor SIGKILL',
+  'worker SIGTERM@commit',
   'server SIGKILL@execute/prompt',
   'server SIGKILL before a repair',
   'cancellation@commit',

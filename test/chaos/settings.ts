@@ -10,7 +10,8 @@ type Prepare = (directory: string, stack: AsyncDisposableStack) => Promise<Recor
 const clock = fileURLToPath(new URL('../fixtures/chaos/clock.ts', import.meta.url));
 
 export const settings: Readonly<Record<Setting, Prepare>> = {
-  plain: async () => ({}),
+  // A worker that takes minutes to come back, on a machine that is busy, is not a host that is lost.
+  plain: async () => ({ CELLS_HOST_LOST_AFTER: '10m' }),
   impatient: async () => ({ CELLS_SILENCE_LIMIT: '10s' }),
   async 'small-disk'(directory, stack) {
     const disk = join(directory, 'disk');
