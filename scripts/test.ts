@@ -10,6 +10,7 @@ import { execa } from 'execa';
 import colors from 'picocolors';
 import prettyMilliseconds from 'pretty-ms';
 import * as v from 'valibot';
+import { abortAtSignals } from '../src/cli/abort-at-signals.ts';
 import { UserError } from '../src/domain/user-error.ts';
 import { findTemporal } from '../src/temporal/find-temporal.ts';
 
@@ -63,7 +64,7 @@ const report = v.object({
 /** Of what a failed test said, this many characters are shown. */
 const shownOfFailure = 2_000;
 
-process.exitCode = await main(process.argv.slice(2), stopOnSignals());
+process.exitCode = await main(process.argv.slice(2), abortAtSignals('SIGINT', 'SIGTERM', 'SIGHUP'));
 
 async function main(named: readonly string[], signal: AbortSignal): Promise<number> {
   const known = [...Object.keys(checks), ...suites];
@@ -173,10 +174,4 @@ function print(summaries: readonly Summary[]): number {
   console.log(`\n${table.toString()}`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
   return sum('failed');
-}
-
-function stopOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }

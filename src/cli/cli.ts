@@ -3,6 +3,7 @@ import type { WriteStream } from 'node:tty';
 import pc from 'picocolors';
 import { readConfig, type Config } from '../config.ts';
 import type { TemporalConnection } from '../temporal/connection.ts';
+import { abortAtSignals } from './abort-at-signals.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 
 export type Colors = ReturnType<typeof pc.createColors>;
@@ -56,7 +57,7 @@ export function createCli(streams: Streams): Cli {
       const { connectTemporal, temporalTarget } = await import('../temporal/connection.ts');
       return await connectTemporal(temporalTarget(config().temporal));
     },
-    interruption: once(abortAtInterrupt),
+    interruption: once(() => abortAtSignals('SIGINT', 'SIGTERM')),
     exit: (value) => void (code = value),
     exitCode: () => code,
   };
@@ -64,16 +65,3 @@ export function createCli(streams: Streams): Cli {
 
 /** Colours where the stream is a terminal and the user has not said otherwise (NO_COLOR, FORCE_COLOR). */
 const colorsOf = (stream: Output): Colors => pc.createColors(stream.isTTY === true && pc.isColorSupported);
-
-function abortAtInterrupt(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    const abort = () => {
-      for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, abort);
-      controller.abort(new Error(`interrupted by ${signal}`));
-    };
-    process.once(signal, abort);
-    controller.signal.addEventListener('abort', () => process.removeListener(signal, abort), { once: true });
-  }
-  return controller.signal;
-}

@@ -6,7 +6,7 @@ import { runSupervisor } from './run.ts';
 const options = v.parse(launchSchema, JSON.parse(process.argv[2] ?? ''));
 
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 try {
   await runSupervisor({ ...options, signal: interrupted.signal });
 } catch (error) {

@@ -5,9 +5,9 @@
 import { benchOptions, benchUsage } from './options.ts';
 import { UserError } from '../../src/domain/user-error.ts';
 import { runBench } from './run-bench.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import { abortAtSignals } from '../../src/cli/abort-at-signals.ts';
 
-process.exitCode = await main(process.argv.slice(2), stopOnSignals());
+process.exitCode = await main(process.argv.slice(2), abortAtSignals('SIGINT', 'SIGTERM', 'SIGHUP'));
 
 async function main(args: string[], signal: AbortSignal): Promise<number> {
   try {

@@ -11,7 +11,7 @@ import { type Trial, tryOut } from './memory-trial/try-out.ts';
 import { type Setting, settings } from './memory-trial/settings.ts';
 import { type SettingResult, trialTable } from './memory-trial/table.ts';
 import { renderTerminal } from './render.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import { abortAtSignals } from '../../src/cli/abort-at-signals.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -56,4 +56,4 @@ async function tryOne(setting: Setting, modelUrl: string, signal: AbortSignal): 
   }
 }
 
-process.exitCode = await main(positionals, Number(values.runs), stopOnSignals());
+process.exitCode = await main(positionals, Number(values.runs), abortAtSignals('SIGINT', 'SIGTERM', 'SIGHUP'));

@@ -14,14 +14,14 @@ import { mix } from './soak/mix.ts';
 import { type SoakResults, leaksIn, soakTable, trendOf } from './soak/results.ts';
 import { runRound } from './soak/round.ts';
 import { type Stage, openBenchFleet, openStage } from './stage.ts';
-import { stopOnSignals } from './stop-on-signals.ts';
+import { abortAtSignals } from '../../src/cli/abort-at-signals.ts';
 
 /** Fewer places than cells: some of them wait for one. */
 const capacity = 4;
 const scripts = fileURLToPath(new URL('../fixtures/scripts/suite.yaml', import.meta.url));
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, json: { type: 'string' } } });
-process.exitCode = await main(Number(values.minutes), values.json, stopOnSignals());
+process.exitCode = await main(Number(values.minutes), values.json, abortAtSignals('SIGINT', 'SIGTERM', 'SIGHUP'));
 
 async function main(minutes: number, json: string | undefined, signal: AbortSignal): Promise<number> {
   if (!(minutes > 0)) {
