@@ -28,13 +28,27 @@ const common = {
 /** How long a step may wait for a host that does not say: longer than the restart of a worker. After it the host counts as lost. */
 const hostAnswers = 2 * minutes;
 
+/**
+ * For steps that last: tried again as soon as there is a worker, however often it is replaced meanwhile. What fails by
+ * itself is given up by `activities/faults.ts`.
+ */
+const patient = {
+  ...common,
+  retry: {
+    ...common.retry,
+    initialInterval: 3 * seconds,
+    backoffCoefficient: 1,
+    maximumAttempts: Number.POSITIVE_INFINITY,
+  },
+} as const satisfies ActivityOptions;
+
 /** An agent may be told to work for days: the workflow's own deadline ends it, and heartbeats tell a dead worker. */
 const unbounded = 31 * 24 * 60 * minutes;
 
 const steps = {
   spawn: { ...common, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
-  execute: { ...common, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
-  test: { ...common, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  execute: { ...patient, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
+  test: { ...patient, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
   commit: { ...common, startToCloseTimeout: 5 * minutes, heartbeatTimeout: 20 * seconds },
   teardown: {
     ...common,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CellHandle, cellState } from '../../../src/client.ts';
+import { pendingSteps } from '../../../src/client/pending.ts';
 import { execMarker } from '../../../src/domain/names.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { leasesIn, serverIn } from '../../support/host-state.ts';
@@ -29,6 +30,20 @@ describe('a worker that ends while an agent is at work', () => {
     await fleet.startWorker();
     expect(await cell.result()).toMatchObject({ status: 'committed', cellId, respawns: 0 });
     expectAskedOnce(fleet, 'by-one');
+  });
+
+  test('any number of times, leaves it at work all the same', { timeout: 300_000 }, async () => {
+    const cell = await fleet.start('often', { env: { CELL_NAME: 'z' } });
+    const [lease] = await untilAgentsWait(fleet.stateDirectory, 1);
+    const cellId = lease?.cellId ?? '';
+    for (const begun of [1, 2, 3, 4, 5, 6]) {
+      await waitUntil(async () => (await begunAttempts(fleet, cell)) === begun, 60_000);
+      expect(await fleet.worker.end('SIGTERM'), fleet.worker.log()).toBe(0);
+      await fleet.startWorker();
+    }
+    await letGoOn(fleet.stateDirectory, cellId);
+    expect(await cell.result()).toMatchObject({ status: 'committed', cellId, respawns: 0 });
+    expectAskedOnce(fleet, 'often');
   });
 
   test('by a kill leaves it at work too, and a run of the tests is begun anew', { timeout: 300_000 }, async () => {
@@ -63,6 +78,12 @@ describe('a worker that ends while an agent is at work', () => {
 
 const cellIdOf = async (fleet: Fleet, { workflowId }: CellHandle): Promise<string | null> =>
   (await cellState(fleet.client, workflowId)).cell.cellId;
+
+/** How often the step that the cell is at has been begun. */
+async function begunAttempts(fleet: Fleet, { workflowId }: CellHandle): Promise<number> {
+  const [step] = pendingSteps(await fleet.client.workflow.getHandle(workflowId).describe());
+  return step === undefined ? 0 : step.attempt - (step.state === 'running' ? 0 : 1);
+}
 
 /** Each turn of the one session reached the model once. */
 function expectAskedOnce(fleet: Fleet, script: string): void {
