@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from '@temporalio/worker';
 import type { CellHost } from '../cell/host.ts';
 import { type StopPlan, settleCells } from './stop-plan.ts';
@@ -17,6 +18,12 @@ export interface Serving {
   ready: () => void;
 }
 
+/**
+ * How long the plan waits for the last claims, milliseconds. They take a moment, but for a poll that reached the server
+ * while it ended the others: that one lasts a minute.
+ */
+const lastClaims = 3_000;
+
 /** Serves all queues or none, until the signal aborts: then claims end first, next the cells as the plan says, last the rest. */
 export async function serve(workers: Workers, host: CellHost, { signal, stop, ready }: Serving): Promise<void> {
   const failed = new AbortController();
@@ -30,7 +37,7 @@ export async function serve(workers: Workers, host: CellHost, { signal, stop, re
   await aborted(over);
   shutDown(workers.claims);
   if (stop.kind !== 'leave' && !failed.signal.aborted) {
-    await Promise.race([claims, aborted(failed.signal)]);
+    await Promise.race([claims, aborted(failed.signal), sleep(lastClaims)]);
     await settleCells(host, stop, failed.signal);
   }
   shutDown(workers.workflows);
