@@ -25,7 +25,7 @@ export function talkIn({ client }: Fleet) {
     update,
 
     async until(cell: Cell, condition: (state: CellState) => boolean): Promise<void> {
-      await waitFor(async () => condition(await stateOf(cell)), { interval: 50, timeout: 90_000 });
+      await waitFor(async () => condition(await stateOf(cell)), { interval: 50, timeout: 180_000 });
     },
 
     /** The failure with which an update was refused; an error when it was not. */

@@ -8,7 +8,7 @@ import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { talkIn } from '../../support/talk.ts';
 import { turnsOf } from '../../support/turns.ts';
 
-const limits = { timeout: 240_000 };
+const limits = { timeout: 600_000 };
 const scripts = fileURLToPath(new URL('../../fixtures/scripts/messages.yaml', import.meta.url));
 
 describe('a cell that is cancelled', () => {
@@ -25,7 +25,7 @@ describe('a cell that is cancelled', () => {
   test('is reverted, torn down and cancelled, whatever it was doing', limits, async () => {
     const [execute, tests, filler] = await Promise.all([
       fleet.start('waits', { agentId: 'execute' }),
-      fleet.start('edit-file', { agentId: 'test', testCommand: 'sleep 100' }),
+      fleet.start('edit-file', { agentId: 'test', testCommand: 'sleep 600' }),
       fleet.start('waits', { agentId: 'filler' }),
     ]);
     await Promise.all([execute, tests, filler].map((cell) => talk.until(cell, (state) => state.cell.host !== null)));

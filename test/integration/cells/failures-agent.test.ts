@@ -82,7 +82,7 @@ describe('an agent that reaches no verdict', () => {
     const [slow, command, tests] = await provoke(fleet, [
       ['waits', { timeout }],
       ['long-command', { timeout }],
-      ['edit-file', { timeout, testCommand: 'sleep 100' }],
+      ['edit-file', { timeout, testCommand: 'sleep 600' }],
     ]);
     expectFailure(slow, 'CellTimedOut', /reached its timeout during execute/);
     expect(await showReverted(fleet, slow, 'answer.txt')).toBe('right');
