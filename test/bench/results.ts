@@ -90,8 +90,16 @@ export interface FloorFigures {
 export interface SpawnFigures {
   /** Of `opencode serve` alone, until it has proved to be well: milliseconds, and seconds of processor time. */
   bare: { wall: Distribution; cpu: Distribution };
-  /** Milliseconds of a cell's spawn, one cell at a time. */
-  cold: Distribution;
+  /** One cell at a time, each with a server of its own. */
+  cold: SpawnedCells;
+  /** One cell at a time, each with a server that was booted ahead. */
+  warm: SpawnedCells;
+}
+
+/** Milliseconds, as the results of cells say. */
+export interface SpawnedCells {
+  spawn: Distribution;
+  teardown: Distribution;
 }
 
 export interface BenchResults {

@@ -50,7 +50,7 @@ export async function openStage(say: (line: string) => void, signal: AbortSignal
 /** Brings up a worker that has room for so many cells, on a repository in which every agent has one file to edit. */
 export async function openBenchFleet(
   { temporal, signal }: Stage,
-  { capacity, scripts = ownScripts }: { capacity: number; scripts?: string },
+  { capacity, scripts = ownScripts, warm = 0 }: { capacity: number; scripts?: string; warm?: number },
 ): Promise<BenchFleet> {
   signal.throwIfAborted();
   await using stack = new AsyncDisposableStack();
@@ -61,6 +61,7 @@ export async function openBenchFleet(
       files: { 'src/answer.txt': 'wrong\n', 'README.md': '# A repository\n' },
       env: {
         CELLS_CAPACITY: String(capacity),
+        CELLS_WARM: String(warm),
         // An agent that is held says nothing for as long as the others take.
         CELLS_SILENCE_LIMIT: '2h',
       },

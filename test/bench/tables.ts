@@ -156,15 +156,24 @@ function floorTable({ lean, plain }: FloorFigures, named: readonly NamedRuns[]):
   };
 }
 
-function spawnTable({ bare, cold }: SpawnFigures): FigureTable {
+function spawnTable({ bare, cold, warm }: SpawnFigures): FigureTable {
+  const times = ({ p50 }: Distribution) => (p50 / bare.wall.p50).toFixed(2);
+  const row = (name: string, figures: Distribution) => [
+    name,
+    ...[figures.p50, figures.p95, figures.least, figures.most].map(duration),
+    times(figures),
+  ];
   return {
-    title: 'Spawn, one at a time',
-    head: ['what', 'time'],
+    title: 'Spawn and teardown, one cell at a time',
+    head: ['what', 'p50', 'p95', 'least', 'most', 'times the bare boot'],
     rows: [
-      ['`opencode serve` alone, until it has proved to be well', withSpread(bare.wall, duration)],
-      ['spawn of a cell, cold', withSpread(cold, duration)],
-      ['times the bare boot', (cold.p50 / bare.wall.p50).toFixed(2)],
+      row('`opencode serve` alone, until it has proved to be well', bare.wall),
+      row('spawn, cold', cold.spawn),
+      row('spawn, warm', warm.spawn),
+      row('teardown, cold', cold.teardown),
+      row('teardown, warm', warm.teardown),
     ],
+    note: 'As the results of cells say, with the time that Temporal takes to hand the steps to the worker.',
   };
 }
 

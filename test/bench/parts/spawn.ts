@@ -1,33 +1,64 @@
-import { type BarePlace, bootBareServer } from '../bare-server.ts';
+import waitFor from 'p-wait-for';
+import { listWarm } from '../../../src/cell/warm-record.ts';
+import { bootBareServer } from '../bare-server.ts';
 import { endOf } from '../cell-figures.ts';
-import type { SpawnFigures } from '../results.ts';
-import { type Stage, openBenchFleet } from '../stage.ts';
+import type { SpawnFigures, SpawnedCells } from '../results.ts';
+import { type BenchFleet, type Stage, openBenchFleet } from '../stage.ts';
 import { distribution } from '../statistics.ts';
 import { cpuOf } from '../usage.ts';
 import { request } from './request.ts';
 
-/** Spawns cells one at a time, and boots bare servers between them: what else the machine does meets both. */
+/** Boots bare servers, and spawns cells without and with a server that was booted ahead, one at a time. */
 export async function runSpawn(stage: Stage, repeats: number): Promise<SpawnFigures> {
   await using bench = await openBenchFleet(stage, { capacity: 1 });
-  const { model, repository } = bench.fleet;
   const bare: { wall: number; cpu: number }[] = [];
-  const cold: number[] = [];
+  const cold: Times[] = [];
   for (let index = 0; index < repeats; index += 1) {
-    stage.say(`spawn and bare boot, ${index + 1} of ${repeats}`);
-    bare.push(await bareBoot({ modelUrl: model.url, worktree: repository.path }, stage.signal));
-    const ended = await endOf(bench.fleet, await bench.fleet.start('edit', request('spawn', index)), stage.signal);
-    if (ended.times.spawn !== null) cold.push(ended.times.spawn);
+    stage.say(`bare boot and cold spawn, ${index + 1} of ${repeats}`);
+    bare.push(await bareBoot(bench, stage.signal));
+    cold.push(await oneCell(bench, index, stage.signal));
   }
   return {
     bare: { wall: distribution(bare.map(({ wall }) => wall)), cpu: distribution(bare.map(({ cpu }) => cpu)) },
-    cold: distribution(cold),
+    cold: spawned(cold),
+    warm: spawned(await warmCells(stage, repeats)),
   };
 }
 
-async function bareBoot(place: BarePlace, signal: AbortSignal): Promise<{ wall: number; cpu: number }> {
-  const started = performance.now();
-  await using server = await bootBareServer(place, {}, signal);
-  const wall = performance.now() - started;
+async function warmCells(stage: Stage, repeats: number): Promise<Times[]> {
+  await using bench = await openBenchFleet(stage, { capacity: 1, warm: 1 });
+  const warm: Times[] = [];
+  for (let index = 0; index < repeats; index += 1) {
+    stage.say(`warm spawn, ${index + 1} of ${repeats}`);
+    const waits = async () => (await listWarm(bench.fleet.stateDirectory)).records.some(({ record }) => record?.ready);
+    await waitFor(waits, { interval: 200, signal: stage.signal });
+    warm.push(await oneCell(bench, index, stage.signal));
+  }
+  return warm;
+}
+
+/** Milliseconds. */
+interface Times {
+  spawn: number;
+  teardown: number;
+}
+
+async function oneCell({ fleet }: BenchFleet, index: number, signal: AbortSignal): Promise<Times> {
+  const { name, times } = await endOf(fleet, await fleet.start('edit', request('spawn', index)), signal);
+  const { spawn, teardown } = times;
+  if (spawn === null || teardown === null) throw new Error(`${name} was never spawned`);
+  return { spawn, teardown };
+}
+
+async function bareBoot({ fleet }: BenchFleet, signal: AbortSignal): Promise<{ wall: number; cpu: number }> {
+  await using server = await bootBareServer({ modelUrl: fleet.model.url, worktree: fleet.repository.path }, {}, signal);
   const cpu = await cpuOf(server.pid);
-  return { wall, cpu: cpu === null ? Number.NaN : cpu.own + cpu.children };
+  return { wall: server.bootMs, cpu: cpu === null ? Number.NaN : cpu.own + cpu.children };
+}
+
+function spawned(times: readonly Times[]): SpawnedCells {
+  return {
+    spawn: distribution(times.map(({ spawn }) => spawn)),
+    teardown: distribution(times.map(({ teardown }) => teardown)),
+  };
 }
