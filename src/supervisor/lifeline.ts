@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -8,32 +9,31 @@ export interface Lifeline {
   release(): Promise<void>;
 }
 
-/** Starts the watchdog of an owner's cells. One that dies is replaced at once. */
-export function holdLifeline(owner: string, groupRoot: string | null): Lifeline {
+/** Starts the watchdog of an owner's cells, and answers when it is on its post. One that dies is replaced at once. */
+export async function holdLifeline(owner: string, groupRoot: string | null): Promise<Lifeline> {
   const words = groupRoot === null ? [owner] : [owner, groupRoot];
   let released = false;
-  let watchdog: ChildProcess;
+  const script = fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url));
   const start = () => {
-    watchdog = spawn(
-      process.execPath,
-      [fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url)), ...words],
-      {
-        stdio: ['pipe', 'ignore', 'inherit'],
-        detached: true,
-        env: { NODE_OPTIONS: '--max-semi-space-size=1' },
-      },
-    );
-    watchdog.stdin?.on('error', () => undefined);
-    watchdog.once('exit', () => {
-      if (!released) start();
+    const child = spawn(process.execPath, [script, ...words], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+      env: { NODE_OPTIONS: '--max-semi-space-size=1' },
     });
+    child.stdin.on('error', () => undefined);
+    child.once('exit', () => {
+      if (!released) watchdog = start();
+    });
+    return child;
   };
-  start();
+  let watchdog = start();
+  // Its line, or its end: then the next one is on its way.
+  await once(watchdog.stdout, 'readable');
   return {
     release() {
       released = true;
       const ended = new Promise<void>((resolve) => watchdog.once('exit', () => resolve()));
-      watchdog.stdin?.end();
+      watchdog.stdin.end();
       return ended;
     },
   };

@@ -13,7 +13,7 @@ import { createPortHolder } from '../runtimes/port-holder.ts';
 import { createProcessRuntime } from '../runtimes/process.ts';
 import { createApi } from './api.ts';
 import { holdLifeline } from './lifeline.ts';
-import { acquireSupervisorLock } from './lock.ts';
+import { acquireSupervisorLock, untilNoWatchdog } from './lock.ts';
 import { type SupervisorInfo, apiVersion, socketOf } from './protocol.ts';
 
 export interface SupervisorOptions {
@@ -43,8 +43,9 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   stack.use(await acquireSupervisorLock(owner, stateDirectory));
   const groupRoot = await findGroupRoot(options.groups);
   // What an earlier supervisor left has no keeper any more, and so has ended by definition.
+  await untilNoWatchdog(owner);
   await endOwner(owner, groupRoot.root);
-  const lifeline = holdLifeline(owner, groupRoot.root);
+  const lifeline = await holdLifeline(owner, groupRoot.root);
   stack.defer(() => lifeline.release());
 
   const ports = stack.use(createPortHolder());

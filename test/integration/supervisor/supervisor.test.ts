@@ -13,7 +13,7 @@ import { createCellGroups } from '../../../src/runtimes/cgroup.ts';
 import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
 import { connectSupervisor } from '../../../src/supervisor/client.ts';
 import { socketOf } from '../../../src/supervisor/protocol.ts';
-import { isRunning } from '../../support/processes.ts';
+import { isRunning, runningProcesses } from '../../support/processes.ts';
 import { endSupervisor, hasGone, supervisedCell } from '../../support/supervised-cell.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -107,7 +107,7 @@ describe('the supervisor', () => {
     await waitUntil(async () => (await cell.client.info().catch(() => null)) === null);
     await cell.start('exec sleep 300');
     expect((await cell.client.info()).pid).not.toBe(pid);
-    expect(await cell.processes()).toHaveLength(1);
+    await waitUntil(async () => (await cell.processes()).length === 1);
   });
 
   test('refuses to end while cells live, says so, and ends when asked by force', async () => {
@@ -115,7 +115,7 @@ describe('the supervisor', () => {
     await cell.start('exec sleep 300');
     await using other = await connectSupervisor(cell.stateDirectory);
     expect(await other.stop()).toBe(false);
-    expect(await cell.processes()).toHaveLength(1);
+    await waitUntil(async () => (await cell.processes()).length === 1);
     expect(await other.stop({ force: true })).toBe(true);
     await waitUntil(async () => (await cell.processes()).length === 0);
     expect(await cell.processes()).toEqual([]);
@@ -139,6 +139,24 @@ describe('the supervisor', () => {
     expect(await hasGone(pid)).toBe(true);
   });
 
+  test('begins only when the watchdog of the one before has ended the cells of that', async () => {
+    await using cell = await supervisedCell();
+    const { pid } = await cell.client.info();
+    const [watchdog] = (await runningProcesses()).filter(({ parent }) => parent === pid);
+    await using late = suspended(watchdog?.pid ?? 0);
+    process.kill(pid, 'SIGKILL');
+    await waitUntil(async () => (await cell.client.info().catch(() => null)) === null);
+    let hasStarted = false;
+    const start = cell.start('exec sleep 300').then(() => (hasStarted = true));
+    // It has no reason to start, so there is nothing to wait for but the time in which it would have.
+    await waitUntil(() => hasStarted, 2_000).catch(() => undefined);
+    expect(hasStarted).toBe(false);
+    late.resume();
+    await start;
+    expect(await isRunning(watchdog?.pid ?? 0)).toBe(false);
+    await waitUntil(async () => (await cell.processes()).length === 1);
+  });
+
   test('goes with its cells when the last worker goes that wants it so, and not before', async () => {
     await using cell = await supervisedCell();
     await using last = await connectSupervisor(cell.stateDirectory, { endsWithWorkers: true });
@@ -148,10 +166,10 @@ describe('the supervisor', () => {
     await waitUntil(async () => (await last.info()).workers === 3);
     await another[Symbol.asyncDispose]();
     await waitUntil(async () => (await last.info()).workers === 2);
-    expect(await cell.processes()).toHaveLength(1);
+    await waitUntil(async () => (await cell.processes()).length === 1);
     await cell.client[Symbol.asyncDispose]();
     await waitUntil(async () => (await last.info()).workers === 1);
-    expect(await cell.processes()).toHaveLength(1);
+    await waitUntil(async () => (await cell.processes()).length === 1);
     await last[Symbol.asyncDispose]();
     expect(await hasGone(pid)).toBe(true);
     await waitUntil(async () => (await cell.processes()).length === 0);
@@ -242,6 +260,20 @@ async function statesOfChildren(parent: number): Promise<string[]> {
     const [state = '', of] = text.slice(text.lastIndexOf(')') + 2).split(' ');
     return Number(of) === parent ? [state] : [];
   });
+}
+
+/** Stops a process until it is resumed, or the scope ends. */
+function suspended(pid: number): { resume: () => void } & AsyncDisposable {
+  process.kill(pid, 'SIGSTOP');
+  const resume = () => {
+    process.kill(pid, 'SIGCONT');
+  };
+  return {
+    resume,
+    async [Symbol.asyncDispose]() {
+      if (await isRunning(pid)) resume();
+    },
+  };
 }
 
 async function echoServer(text: string): Promise<{ port: number } & AsyncDisposable> {
