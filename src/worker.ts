@@ -8,7 +8,7 @@ import getPort from 'get-port';
 import { createClaimActivities, createHostActivities } from '../activities/index.ts';
 import type { CellHost } from './cell/host.ts';
 import { acquireHostLock } from './cell/hostlock.ts';
-import { emptyTrash } from './cell/trash.ts';
+import { emptyTrash, trashEmptied } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
 import { connectSupervisor } from './supervisor/client.ts';
@@ -61,6 +61,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, supervisor);
   await emptyTrash(config.stateDirectory);
+  stack.defer(trashEmptied);
   const target = temporalTarget(config.temporal);
   const { client, connection } = stack.use(await connectClient(target));
   await registerSearchAttributes(connection, target.namespace);

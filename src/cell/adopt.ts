@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import type { SpawnInput } from '../../activities/contract.ts';
-import { openDirectory } from '../opencode/server.ts';
+import { checkHealth, openDirectory } from '../opencode/server.ts';
 import type { CellHost } from './host.ts';
 import { holdFreePort } from './hold-port.ts';
 import type { Lease } from './lease.ts';
@@ -10,11 +10,16 @@ import { adoptedBy, adoptedFile, serverPlace } from './server-place.ts';
 import { discard } from './trash.ts';
 import { isUsable } from './warm-pool.ts';
 import { type WarmServer, claimWarm, listWarm } from './warm-record.ts';
-import { writeConfig } from './write-config.ts';
+import { configName, writeConfig } from './write-config.ts';
+
+/** A load goes on when the step that began it is over. */
+const loading = new AbortController().signal;
 
 /**
  * Gives a cell a server that was booted ahead, if there is one that fits; its worktree must be there. What it takes is deferred to `made`.
  * Null when there is none, or the one that there was failed: then the cell boots its own.
+ *
+ * A configuration that a server of this worker has taken is not waited for again: loading goes on beside what comes next.
  */
 export async function adoptServer(
   host: CellHost,
@@ -22,7 +27,7 @@ export async function adoptServer(
   lease: Lease & { worktree: string },
   made: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<{ port: number; version: string } | null> {
+): Promise<AdoptedServer | null> {
   // The environment of a server is that of its start.
   if (lease.runtime !== host.defaultRuntime || Object.keys(request.env).length > 0) return null;
   // So are the models that it knows.
@@ -39,14 +44,24 @@ export async function adoptServer(
     await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
     await writeConfig(host, request, lease);
     const password = await cellSecret(host.stateDirectory, cellId);
-    await openDirectory({ port, password, worktree: lease.worktree }, signal);
+    const address = { port, password, worktree: lease.worktree };
+    await checkHealth(address, signal);
+    const loaded = openDirectory(address, loading);
+    if (!host.proven.has(configName(lease))) await loaded;
     made.use(own.move());
-    return { port, version: warm.ready.opencode };
+    return { port, version: warm.ready.opencode, loaded };
   } catch (error) {
     signal.throwIfAborted();
     host.log.warn({ cellId, warm: warm.id, error }, 'a warm server could not be used; the cell boots its own');
     return null;
   }
+}
+
+export interface AdoptedServer {
+  port: number;
+  version: string;
+  /** The server has loaded what it needs for the worktree; rejects when it could not. */
+  loaded: Promise<void>;
 }
 
 /** Ends the server that a cell adopted, with all that belongs to it. Idempotent; answers whether there was one. */

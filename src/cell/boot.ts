@@ -18,7 +18,7 @@ import { cellSecret } from './secret.ts';
 import { serverPlace } from './server-place.ts';
 import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
-import { writeConfig } from './write-config.ts';
+import { configName, writeConfig } from './write-config.ts';
 
 /**
  * Makes a cell: worktree, home, port, server, and is satisfied only when the server proves to be ours.
@@ -62,7 +62,12 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const cell = { ...lease, worktree: paths.worktree };
   const warm = await adoptServer(host, input, cell, made, signal);
   const server = warm ?? (await bootAnew(host, input, cell, made, signal));
-  await restoreProjectFile(place);
+  const proven = (warm?.loaded ?? Promise.resolve()).then(() => {
+    host.proven.add(configName(lease));
+    return restoreProjectFile(place);
+  });
+  if (warm === null || !host.proven.has(configName(lease))) await proven;
+  else proven.catch((error: unknown) => host.log.debug({ cellId, error }, 'the worktree was not loaded'));
   await host.leases.update(cellId, { state: 'ready' });
   made.move();
   return {

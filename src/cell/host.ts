@@ -40,6 +40,8 @@ export interface CellHost {
   readonly boots: Semaphore;
   /** Holds prompts back while their provider fails. */
   readonly providers: ProviderGate;
+  /** The configurations that a server of this worker has taken, see `configName`. */
+  readonly proven: Set<string>;
   /** How many servers wait, booted ahead, for a cell; 0 for none. */
   readonly warmServers: number;
   /** Told how spawns end: a host that fails one after the other stops claiming for a while. */

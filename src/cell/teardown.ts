@@ -6,7 +6,7 @@ import type { Lease } from './lease.ts';
 import { cellPaths, hostPaths } from './paths.ts';
 import { listPorts, releasePort } from './ports.ts';
 import { type ServerPlace, serverPlace } from './server-place.ts';
-import { discard } from './trash.ts';
+import { discardSoon } from './trash.ts';
 
 /**
  * Releases everything that a cell owns, and its lease last. Idempotent: a cell that never was, or is gone, is a success.
@@ -47,14 +47,15 @@ function releases(
   return [
     ['process', async () => (await runtime.destroy(mark)) > 0],
     ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, cellId)],
-    ['worktree', () => releaseWorktree(lease?.gitDirectory ?? null, paths.worktree)],
+    ['worktree', () => releaseWorktree(host, lease?.gitDirectory ?? null, paths.worktree)],
     // With a server that was adopted goes all that it had of its own.
-    ['home', () => discard(host.stateDirectory, mark === cellId ? home : dirname(home))],
+    ['home', () => discardSoon(host.stateDirectory, mark === cellId ? home : dirname(home))],
   ];
 }
 
-function releaseWorktree(gitDirectory: string | null, path: string): Promise<boolean> {
-  return gitDirectory === null ? removeUnknownWorktree(path) : removeWorktree({ gitDirectory, path });
+function releaseWorktree(host: CellHost, gitDirectory: string | null, path: string): Promise<boolean> {
+  const remove = (directory: string) => discardSoon(host.stateDirectory, directory);
+  return gitDirectory === null ? removeUnknownWorktree(path, remove) : removeWorktree({ gitDirectory, path }, remove);
 }
 
 async function releasePorts(directory: string, cellId: string): Promise<boolean> {

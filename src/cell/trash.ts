@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { removeTree } from '../git/remove-worktree.ts';
 import { codeOf } from './create-file.ts';
 import { hostPaths } from './paths.ts';
 
@@ -11,17 +12,53 @@ import { hostPaths } from './paths.ts';
  * @returns whether there was something
  */
 export async function discard(stateDirectory: string, path: string): Promise<boolean> {
+  const place = await throwAway(stateDirectory, path);
+  if (place !== null) await removeTree(place);
+  return place !== null;
+}
+
+/** What is being deleted by this process. */
+const deletions = new Set<Promise<void>>();
+
+/**
+ * As `discard`, without waiting for the end of it: a large worktree takes seconds. What is not deleted when this process ends lies
+ * in the trash for the next.
+ */
+export async function discardSoon(stateDirectory: string, path: string): Promise<boolean> {
+  const place = await throwAway(stateDirectory, path);
+  if (place === null) return false;
+  const deletion: Promise<void> = removeTree(place)
+    .then(
+      () => undefined,
+      () => undefined,
+    )
+    .finally(() => deletions.delete(deletion));
+  deletions.add(deletion);
+  return true;
+}
+
+/** Waits for what was begun. */
+export async function trashEmptied(): Promise<void> {
+  await Promise.all(deletions);
+}
+
+/** Answers where it is now; null when there was nothing. */
+async function throwAway(stateDirectory: string, path: string): Promise<string | null> {
   const { trash } = hostPaths(stateDirectory);
   await mkdir(trash, { recursive: true, mode: 0o700 });
   const place = join(trash, `${basename(path)}.${randomUUID()}`);
   try {
-    await rename(path, place);
+    // A directory that moves gets another parent, which is a change to it: an agent may have forbidden that.
+    await rename(path, place).catch(async (error: unknown) => {
+      if (codeOf(error) !== 'EACCES') throw error;
+      await chmod(path, 0o700);
+      await rename(path, place);
+    });
+    return place;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   }
-  await rm(place, { recursive: true, force: true, maxRetries: 3 });
-  return true;
 }
 
 /** How many things are being deleted, or were when a worker died. */

@@ -17,3 +17,6 @@ export async function writeConfig(
   const config = await cellConfig({ base: host.opencode, model, agent, worktree, home });
   await writeFileAtomic(configFile, config, { mode: 0o600, fsync: false });
 }
+
+/** What the configurations of cells of one worker differ by, but for the paths in them. */
+export const configName = ({ model, agentType }: Pick<Lease, 'model' | 'agentType'>): string => `${model} ${agentType}`;

@@ -64,7 +64,11 @@ export async function gitBytes(args: readonly string[], place: Place, options: G
     ...(input === undefined ? {} : { input: () => input }),
     ...(signal === undefined ? {} : { abort: signal }),
   });
-  runner.env(environment).outputHandler((_command, output) => output.on('data', (chunk: Buffer) => chunks.push(chunk)));
+  runner.env(environment).outputHandler((_command, output) => {
+    output.on('data', (chunk: Buffer) => chunks.push(chunk));
+    // After a command that wrote nothing simple-git waits for 50 ms: with this it counts as having written nothing late.
+    output.once('end', () => output.emit('data', Buffer.alloc(0)));
+  });
   try {
     await runner.raw([...directories(place), ...args]);
   } catch (error) {

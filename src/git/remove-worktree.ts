@@ -7,9 +7,14 @@ import { adminDirectory, completionMark, pointsHere, type WorktreePlace } from '
 /**
  * Removes a worktree and its entry in the repository, and no other entry. Idempotent: answers whether there was anything to remove.
  * Works without the repository too. git is not asked, since it would look at files that the agent had in hand.
+ *
+ * @param remove how the directory is removed; answers whether there was one
  */
-export async function removeWorktree(place: WorktreePlace): Promise<boolean> {
-  const directory = await removeTree(place.path);
+export async function removeWorktree(
+  place: WorktreePlace,
+  remove: (path: string) => Promise<boolean> = removeTree,
+): Promise<boolean> {
+  const directory = await remove(place.path);
   if (!(await exists(adminDirectory(place)))) return directory;
   return await withRepositoryLock(place.gitDirectory, async () => (await removeEntry(place)) || directory);
 }
@@ -18,10 +23,13 @@ export async function removeWorktree(place: WorktreePlace): Promise<boolean> {
  * Removes a worktree of which nothing is known but its path: the lease that named its repository is gone.
  * Its own `.git` file was in the hands of an agent, and is believed only where an entry of this name points back at it.
  */
-export async function removeUnknownWorktree(path: string): Promise<boolean> {
+export async function removeUnknownWorktree(
+  path: string,
+  remove: (path: string) => Promise<boolean> = removeTree,
+): Promise<boolean> {
   const gitDirectory = await repositoryOf(path);
   const place = gitDirectory === null ? null : { gitDirectory, path };
-  return place !== null && (await pointsHere(place)) === 'yes' ? removeWorktree(place) : removeTree(path);
+  return place !== null && (await pointsHere(place)) === 'yes' ? removeWorktree(place, remove) : remove(path);
 }
 
 async function repositoryOf(path: string): Promise<string | null> {

@@ -58,15 +58,20 @@ export function endingWith(signal: AbortSignal): RequestEnd {
  */
 export async function proveServer(address: ServerAddress, signal: AbortSignal): Promise<string> {
   await refusesStrangers(address.port, signal);
-  // Without the header by which a client says where it works: the server has to name its own directory.
-  const client = clientOf(address);
-  const health = await client.global.health(within(signal));
-  if (!health.data?.healthy) throw unhealthy(address, 'does not take our password', health.error);
+  const version = await checkHealth(address, signal);
   await openDirectory(address, signal);
-  const path = await client.path.get(undefined, within(signal));
+  // Without the header by which a client says where it works: the server has to name its own directory.
+  const path = await clientOf(address).path.get(undefined, within(signal));
   const directory = path.data?.directory ?? 'no directory';
   if (directory !== (await realpath(address.directory ?? address.worktree)))
     throw unhealthy(address, `works in ${directory}`, path.error);
+  return version;
+}
+
+/** Asks the server how it is. Answers its version. @throws ServerUnhealthy when it does not take our password. */
+export async function checkHealth(address: ServerAddress, signal: AbortSignal): Promise<string> {
+  const health = await clientOf(address).global.health(within(signal));
+  if (!health.data?.healthy) throw unhealthy(address, 'does not take our password', health.error);
   return health.data.version;
 }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -17,6 +17,8 @@ export interface CellGroups {
   remove(cellId?: string, part?: string): Promise<boolean>;
   /** The cells that have groups, with or without processes in them. */
   list(): Promise<string[]>;
+  /** Those of them with nothing in them, not even something that is dying. */
+  listEmpty(): Promise<string[]>;
 }
 
 /** Where in the groups a process is. */
@@ -53,6 +55,11 @@ export function createCellGroups(root: string, owner: string): CellGroups {
       return removed;
     },
     list: () => childrenOf(top),
+    async listEmpty() {
+      const cellIds = await childrenOf(top);
+      const empty = await Promise.all(cellIds.map((cellId) => isEmpty(place(cellId))));
+      return cellIds.filter((_, index) => empty[index]);
+    },
   };
 }
 
@@ -83,6 +90,10 @@ const groupName = (owner: string): string => `agent-cells-${owner}`;
 async function killGroup(directory: string): Promise<void> {
   // Not there: the group is gone, or the kernel is older than 5.14; then signals end what is found to be in the group.
   await writeFile(join(directory, 'cgroup.kill'), '1', { flag: constants.O_WRONLY }).catch(unlessGone);
+}
+
+async function isEmpty(directory: string): Promise<boolean> {
+  return /^populated 0$/m.test(await readFile(join(directory, 'cgroup.events'), 'utf8').catch(() => ''));
 }
 
 /** Children first: a group that has some cannot be removed. */

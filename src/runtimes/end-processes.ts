@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessEntry, type ProcessIdentity, scanProcesses } from './processes.ts';
 
-const pollMs = 20;
-/** Between two scans: a process in the middle of `exec` shows no environment for a moment. */
+const pollMs = 5;
+/** What takes longer than this to die is scanned for again, milliseconds: it may have forked meanwhile. */
+const dyingMs = 100;
+/** Between two scans. */
 const betweenScansMs = 10;
 /** A process that the kernel cannot end within this time hangs in the kernel, or belongs to another user. */
 const insistMs = 10_000;
@@ -11,7 +13,8 @@ const insistMs = 10_000;
  * Ends every process for which `isOurs` holds, and every descendant of one: asks with SIGTERM, waits at most `graceMs`
  * for them to go, then sends SIGKILL until two scans in a row find none. Answers how many it ended.
  *
- * @param killAtOnce how else they are ended when it comes to SIGKILL: by a control group, which no fork outruns
+ * @param killGroup ends them by their control group too when it comes to SIGKILL. No fork outruns that, and what is in a group is found
+ * in it also in the middle of `exec`: one scan after it is enough
  *
  * It takes no AbortSignal: a cell that is half ended is worse than a caller that waits, and the wait is bounded.
  *
@@ -20,33 +23,45 @@ const insistMs = 10_000;
 export async function endProcesses(
   isOurs: (process: ProcessEntry) => boolean,
   graceMs: number,
-  killAtOnce: () => Promise<void> = () => Promise.resolve(),
+  killGroup?: () => Promise<void>,
 ): Promise<number> {
   const known = new Set<string>();
-  const asked = await findOurs(isOurs, known);
+  const asked = await findSome(isOurs, known);
   for (const process of asked) send('SIGTERM', process);
   await untilGone(asked, graceMs);
-  await insist(isOurs, known, killAtOnce);
+  await killGroup?.();
+  await insist(isOurs, known, killGroup);
   return known.size;
 }
 
 async function insist(
   isOurs: (process: ProcessEntry) => boolean,
   known: Set<string>,
-  killAtOnce: () => Promise<void>,
+  killGroup: (() => Promise<void>) | undefined,
 ): Promise<void> {
   const deadline = performance.now() + insistMs;
+  const enough = killGroup === undefined ? 2 : 1;
   let emptyScans = 0;
-  while (emptyScans < 2) {
-    await killAtOnce();
+  while (emptyScans < enough) {
     const found = await findOurs(isOurs, known);
     emptyScans = found.length === 0 ? emptyScans + 1 : 0;
     if (found.length > 0 && performance.now() > deadline) {
       throw new Error(`processes do not end on SIGKILL: ${found.map((process) => process.pid).join(', ')}`);
     }
     for (const process of found) send('SIGKILL', process);
-    if (emptyScans < 2) await delay(betweenScansMs);
+    if (found.length > 0) await killGroup?.();
+    // A look at one process is cheap, and a scan is not.
+    await untilGone(found, dyingMs);
+    if (emptyScans > 0 && emptyScans < enough) await delay(betweenScansMs);
   }
+}
+
+/** A process in the middle of `exec` shows no environment for a moment: none is not believed at the first look. */
+async function findSome(isOurs: (process: ProcessEntry) => boolean, known: Set<string>): Promise<ProcessEntry[]> {
+  const found = await findOurs(isOurs, known);
+  if (found.length > 0) return found;
+  await delay(betweenScansMs);
+  return await findOurs(isOurs, known);
 }
 
 /** Adds what it finds to `known`: a process that was once ours stays ours, though its parent is gone and its environment was emptied. */

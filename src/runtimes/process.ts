@@ -1,8 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
-import { commandPart, createCellGroups, serverPart } from './cgroup.ts';
+import { type CellGroups, commandPart, createCellGroups, serverPart } from './cgroup.ts';
 import type { GroupRoot } from './cgroup-root.ts';
 import { endProcesses } from './end-processes.ts';
 import { createPortHolder, type PortHolder } from './port-holder.ts';
@@ -24,6 +25,9 @@ export interface ProcessRuntimeOptions {
   ports?: PortHolder;
 }
 
+/** A group that is empty for longer than this is neither being made nor being removed, milliseconds. */
+const settlingMs = 200;
+
 /**
  * Cells as plain processes of the worker's user. They are told apart by their control groups, where the host has some, and by markers
  * in their environment: what a cell keeps to, it keeps to by convention.
@@ -36,6 +40,16 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
   const exits = new Map<string, { cellId: string; exit: Promise<number | null> }>();
   /** Commands that run, by cell and part. */
   const runs = new Map<string, Promise<void>>();
+  /** Groups that are being removed, by cell. The kernel keeps a group until the memory of what died in it is given back. */
+  const removals = new Map<string, Promise<unknown>>();
+  const removeSoon = (from: CellGroups, cellId: string) => {
+    // One that cannot be removed has nothing alive in it, and is found by `listEmpty`.
+    const removal: Promise<unknown> = from
+      .remove(cellId)
+      .catch(() => undefined)
+      .finally(() => removals.get(cellId) === removal && removals.delete(cellId));
+    removals.set(cellId, removal);
+  };
   const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
 
   return {
@@ -48,6 +62,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
     async start(spec: ProcessSpec, signal: AbortSignal): Promise<RuntimeHandle> {
       signal.throwIfAborted();
       await using log = await openLog(spec.logFile);
+      await removals.get(spec.cellId);
       const group = groups === null ? null : await groups.make(spec.cellId, serverPart);
       const env = { ...spec.env, ...markers(spec.cellId) };
       const { child, identity, exit } = await spawnDetached(spec, env, log.fd, group);
@@ -67,7 +82,10 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       const env = { ...command.env, ...markers(cellId), [execMarker]: execId };
       const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId, part);
       const group = groups && {
-        make: () => groups.make(cellId, part),
+        make: async () => {
+          await removals.get(cellId);
+          return groups.make(cellId, part);
+        },
         kill: () => groups.kill(cellId, part),
         remove: () => groups.remove(cellId, part),
       };
@@ -92,8 +110,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
     async destroy(cellId: string): Promise<number> {
       ports.cut(cellId);
       const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId);
-      const ended = await endProcesses(isOurs, graceMs, () => groups?.kill(cellId) ?? Promise.resolve());
-      await groups?.remove(cellId);
+      const ended = await endProcesses(isOurs, graceMs, groups === null ? undefined : () => groups.kill(cellId));
+      if (groups !== null) removeSoon(groups, cellId);
       await ports.release(cellId);
       for (const [key, known] of exits) if (known.cellId === cellId) exits.delete(key);
       return ended;
@@ -104,10 +122,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       return [...new Set(ours.map(({ cellId }) => cellId))].toSorted();
     },
     async listEmpty(): Promise<readonly string[]> {
-      // First the groups: one that is made after this look has a process by the next.
-      const all = (await groups?.list()) ?? [];
+      const seen = (await groups?.listEmpty()) ?? [];
+      if (seen.length === 0) return [];
+      // One that is just being made gets a process, and one that is just being removed goes.
+      await delay(settlingMs);
+      const still = new Set(await groups?.listEmpty());
       const living = new Set(await this.list());
-      return all.filter((cellId) => !living.has(cellId)).toSorted();
+      return seen.filter((cellId) => still.has(cellId) && !living.has(cellId)).toSorted();
     },
   };
 }

@@ -81,7 +81,7 @@ function readEntry(pid: number): ProcessEntry | null {
   // The start time is read before the marks. The other way round, the marks of a process that just ended could be
   // put down to a stranger that got its number; this way the stranger's start time never matches.
   const stat = readStat(pid);
-  if (stat === null || stat.dead) return null;
+  if (stat === null || stat.dead || stat.ofKernel) return null;
   const marks = [
     ...marksIn(readEnvironment(pid, stat.leaderEnded)),
     ...placesIn(readUnlessGone(`/proc/${pid}/cgroup`) ?? ''),
@@ -100,20 +100,37 @@ interface Stat {
   parent: number;
   startTime: string;
   dead: boolean;
-  /** The first thread ended and others run on: the process is listed as a zombie, and is not one. */
+  /**
+   * The first thread ended and others run on: the process is listed as a zombie, and is not one. A thread that is exiting runs no
+   * program any more, though giving back the memory of the process may take it a while.
+   */
   leaderEnded: boolean;
+  /** A thread of the kernel, which is nobody's; about half of what /proc lists on a machine. */
+  ofKernel: boolean;
 }
+
+/** The kernel's `PF_KTHREAD` and `PF_EXITING`. */
+const kernelThread = 0x00200000;
+const exitingThread = 0x00000004;
 
 function readStat(pid: number): Stat | null {
   const text = readUnlessGone(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The second field is the name in parentheses, and may itself contain spaces and parentheses.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state, parent, threads, startTime] = [fields[0], fields[1], fields[17], fields[19]];
+  const fields = fieldsOf(text);
+  const [state, parent, flags, threads, startTime] = [fields[0], fields[1], fields[6], fields[17], fields[19]];
   if (state === undefined || startTime === undefined) return null;
   const ended = state === 'Z' || state === 'X';
-  const leaderEnded = ended && Number(threads) > 1;
-  return { parent: Number(parent), startTime, dead: ended && !leaderEnded, leaderEnded };
+  const leaderEnded = ended && Number(threads) > 1 && threadsOf(pid).some((thread) => runsOn(pid, thread));
+  const ofKernel = (Number(flags) & kernelThread) !== 0;
+  return { parent: Number(parent), startTime, dead: ended && !leaderEnded, leaderEnded, ofKernel };
+}
+
+/** From the third on: the second is the name in parentheses, and may itself contain spaces and parentheses. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+
+function runsOn(pid: number, thread: string): boolean {
+  const text = readUnlessGone(`/proc/${pid}/task/${thread}/stat`);
+  return text !== null && (Number(fieldsOf(text)[6]) & exitingThread) === 0;
 }
 
 function readEnvironment(pid: number, leaderEnded: boolean): string {

@@ -67,6 +67,7 @@ export async function makeHost(
     hostLostAfterMs: config.hostLostAfterMs,
     boots: new Semaphore(Math.max(2, availableParallelism())),
     providers: createProviderGate(),
+    proven: new Set(),
     warmServers: config.warmServers,
     spawns: createBreaker(),
     closing: new AbortController(),

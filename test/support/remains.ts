@@ -1,5 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import waitFor from 'p-wait-for';
 import { cellPaths, hostPaths } from '../../src/cell/paths.ts';
 import { listPorts } from '../../src/cell/ports.ts';
 import { cellMarker, ownerMarker } from '../../src/domain/names.ts';
@@ -35,8 +36,15 @@ export async function remainsOf(
     ...(await pathsNamed(cell.directory)),
     ...(await pathsNamed(cell.worktree)),
     ...(await pathsNamed(join(repository.path, '.git', 'worktrees', cellId))),
-    ...(await namesIn(host.trash)).filter((name) => name.startsWith(cellId)).map((name) => `trash ${name}`),
+    ...(await trashOf(host.trash, cellId)).map((name) => `trash ${name}`),
   ];
+}
+
+/** What a teardown throws away is deleted after it: for that it has some seconds. */
+async function trashOf(directory: string, cellId: string): Promise<string[]> {
+  const left = async () => (await namesIn(directory)).filter((name) => name.startsWith(cellId));
+  await waitFor(async () => (await left()).length === 0, { interval: 20, timeout: 10_000 }).catch(() => undefined);
+  return await left();
 }
 
 /** Everything that a host still holds of any cell, each as a line: leases, ports, worktrees and their entries in the repositories, processes. */
