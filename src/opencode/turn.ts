@@ -58,8 +58,10 @@ export type WatchedEnd =
 
 /** How often the watch looks, milliseconds. */
 const interval = 500;
-/** Every so many looks the session itself is read, in case an event was missed. */
-const readEvery = 6;
+/** Every so many looks the server is asked whether the agent is still at work, in case an event was missed. */
+const statusEvery = 30;
+/** And every so many the whole session is read: that takes the server's processor, and fifty agents share a few. */
+const readEvery = 120;
 /** The server sends a heartbeat every ten seconds: after this long without one it hangs, milliseconds. */
 const heartbeatLimit = 45_000;
 /** A session that has been idle between two steps for this long has stopped there, milliseconds. */
@@ -100,10 +102,8 @@ async function lookOnce(
   if (lost !== null) return { kind: 'cell-lost', reason: lost };
   const overdue = view.overdue();
   if (overdue) return overdue;
-  if (view.needsReading() || look % readEvery === 0) {
-    const end = await read(client, watch, view, signal).catch((error: unknown) => view.unreadable(error));
-    if (end) return end;
-  }
+  const end = await ask(client, watch, view, look, signal).catch((error: unknown) => view.unreadable(error));
+  if (end) return end;
   watch.progress(view.progress());
   if (view.isBetweenRequests() && watch.provider.holdsBack()) {
     await abortSession(client, watch.sessionId, signal);
@@ -112,6 +112,22 @@ async function lookOnce(
   if (view.progress().tokens.total < watch.budget()) return null;
   await abortSession(client, watch.sessionId, signal);
   return { kind: 'budget-spent' };
+}
+
+/** Asks the server as much as this look has to. */
+async function ask(
+  client: OpencodeClient,
+  watch: TurnWatch,
+  view: View,
+  look: number,
+  signal: AbortSignal,
+): Promise<WatchedEnd | null> {
+  if (view.needsReading() || look % readEvery === 0) return await read(client, watch, view, signal);
+  if (look % statusEvery !== 0) return null;
+  if (!view.isTaken()) return await read(client, watch, view, signal);
+  const status = await statusOf(client, watch.sessionId, signal);
+  view.heard(status);
+  return status.type === 'idle' ? await read(client, watch, view, signal) : null;
 }
 
 async function read(
@@ -177,7 +193,10 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       lastActivity = lastHeard;
       doing = activityOf(event) ?? doing;
       restingSince = null;
-      if (event.type === 'message.updated') usage.add(event.properties.info);
+      if (event.type === 'message.updated') {
+        usage.add(event.properties.info);
+        taken ||= event.properties.info.id === watch.messageId;
+      }
       if (event.type === 'session.status') {
         const { status } = event.properties;
         takeStatus(status);
@@ -190,10 +209,13 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       if (event.type === 'session.idle' || event.type === 'session.error') readSoon();
       if (event.type === 'message.updated' && usage.tokens().total >= watch.budget()) stopSpending();
     },
-    read(messages: readonly SessionMessage[], status: SessionStatus) {
-      mustRead = false;
+    heard(status: SessionStatus) {
       lastHeard = Date.now();
       takeStatus(status);
+    },
+    read(messages: readonly SessionMessage[], status: SessionStatus) {
+      mustRead = false;
+      this.heard(status);
       for (const { info } of messages) usage.add(info);
       summary = summaryOf(messages);
       taken ||= messages.some(({ info }) => info.id === watch.messageId);
@@ -212,6 +234,8 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
       return null;
     },
     needsReading: () => mustRead,
+    /** Whether the session has shown our prompt. */
+    isTaken: () => taken,
     /** Told to ask its provider again later, and not just about to. */
     isBetweenRequests: () => waitsUntil !== null && waitsUntil > Date.now() + 1_000,
     overdue(): WatchedEnd | null {
