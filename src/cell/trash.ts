@@ -56,7 +56,9 @@ async function throwAway(stateDirectory: string, path: string): Promise<string |
     });
     return place;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
+    // Where the directory above is a file there is nothing either.
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw error;
   }
 }
