@@ -13,7 +13,6 @@ import { findTemplate } from '../src/templates/load.ts';
 import { unlessLost, usageIn, usageOf } from './agent-usage.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
-import { untilFaulty } from './faults.ts';
 import { interruptionOf } from './heartbeat.ts';
 import { createProgressReporter } from './progress-reporter.ts';
 import { untilHostCloses } from './until-host-closes.ts';
@@ -29,15 +28,14 @@ export const createExecutePrompt =
     return untilHostCloses(
       host,
       input,
-      (signal) =>
-        untilFaulty(signal, async () => {
-          try {
-            return await execute(host, input, beat, signal);
-          } catch (error) {
-            if (error instanceof CellGone) throw failure('CellLost', error.message, { cause: error });
-            throw error;
-          }
-        }),
+      async (signal) => {
+        try {
+          return await execute(host, input, beat, signal);
+        } catch (error) {
+          if (error instanceof CellGone) throw failure('CellLost', error.message, { cause: error });
+          throw error;
+        }
+      },
       () => beat,
     );
   };

@@ -4,6 +4,7 @@ import { createCommitWork } from './commit-work.ts';
 import type { ClaimActivities, HostActivities } from './contract.ts';
 import { createExecutePrompt } from './execute-prompt.ts';
 import { createExtendBudget } from './extend-budget.ts';
+import { untilFaulty } from './faults.ts';
 import { createPromptAgent } from './prompt-agent.ts';
 import { createReviveCell } from './revive-cell.ts';
 import { createRevertWork } from './revert-work.ts';
@@ -19,13 +20,13 @@ export function createClaimActivities(host: CellHost, refuse = hasRoom): ClaimAc
 /** What a host serves on its own queue, for the cells that live there. */
 export function createHostActivities(host: CellHost): HostActivities {
   return {
-    spawnCell: createSpawnCell(host),
-    reviveCell: createReviveCell(host),
-    executePrompt: createExecutePrompt(host),
-    runTests: createRunTests(host),
-    commitWork: createCommitWork(host),
-    revertWork: createRevertWork(host),
-    teardownCell: createTeardownCell(host),
+    spawnCell: untilFaulty(createSpawnCell(host)),
+    reviveCell: untilFaulty(createReviveCell(host)),
+    executePrompt: untilFaulty(createExecutePrompt(host)),
+    runTests: untilFaulty(createRunTests(host)),
+    commitWork: untilFaulty(createCommitWork(host)),
+    revertWork: untilFaulty(createRevertWork(host)),
+    teardownCell: untilFaulty(createTeardownCell(host)),
     promptAgent: createPromptAgent(host),
     extendBudget: createExtendBudget(host),
   };

@@ -2,7 +2,6 @@ import { outgrown } from '../src/cell/outgrown.ts';
 import { testCell } from '../src/cell/test-cell.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import type { HostActivities, RunTestsInput, TestReport } from './contract.ts';
-import { untilFaulty } from './faults.ts';
 import { stepFailure } from './step-failure.ts';
 import { untilHostCloses } from './until-host-closes.ts';
 
@@ -10,12 +9,8 @@ import { untilHostCloses } from './until-host-closes.ts';
 export const createRunTests =
   (host: CellHost): HostActivities['runTests'] =>
   (input: RunTestsInput): Promise<TestReport> =>
-    untilHostCloses(host, input, (signal) =>
-      untilFaulty(signal, async () => {
-        const report = await testCell(host, input, signal).catch((error: unknown) =>
-          stepFailure(error, 'CommitFailed'),
-        );
-        const large = report.outcome === 'failed' ? await outgrown(host, input.cellId) : null;
-        return large === null ? report : { ...report, outgrown: large };
-      }),
-    );
+    untilHostCloses(host, input, async (signal) => {
+      const report = await testCell(host, input, signal).catch((error: unknown) => stepFailure(error, 'CommitFailed'));
+      const large = report.outcome === 'failed' ? await outgrown(host, input.cellId) : null;
+      return large === null ? report : { ...report, outgrown: large };
+    });

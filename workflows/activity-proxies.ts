@@ -10,53 +10,49 @@ const minutes = 60 * seconds;
 /** Failures that no second attempt of the same step can mend. */
 const final = Object.keys(failures).filter((type) => type !== ('SpawnFailed' satisfies FailureType));
 
+/** What every step shares. The cancellation type is explicit, for the SDK's default tears down under a live agent. */
+const common = { cancellationType: 'WAIT_CANCELLATION_COMPLETED' } as const satisfies ActivityOptions;
+
+/** Of steps that are short, and that nobody misses for long. A worker's shutdown uses up an attempt, hence at least three. */
+const retry = {
+  initialInterval: 1 * seconds,
+  backoffCoefficient: 2,
+  maximumInterval: 15 * seconds,
+  nonRetryableErrorTypes: final,
+} as const;
+
 /**
- * What every step shares. The cancellation type is explicit, for the SDK's default tears down under a live agent.
- * A worker's shutdown uses up an attempt, hence at least three.
+ * Of the steps of a host: tried again as soon as there is a worker, however often that ends meanwhile. What fails by itself is given up
+ * by `activities/faults.ts`.
  */
-const common = {
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  retry: {
-    initialInterval: 1 * seconds,
-    backoffCoefficient: 2,
-    maximumInterval: 15 * seconds,
-    maximumAttempts: 5,
-    nonRetryableErrorTypes: final,
-  },
+const patient = {
+  ...common,
+  retry: { ...retry, initialInterval: 3 * seconds, backoffCoefficient: 1, maximumAttempts: Number.POSITIVE_INFINITY },
 } as const satisfies ActivityOptions;
 
 /** How long a step may wait for a host that does not say: longer than the restart of a worker. After it the host counts as lost. */
 const hostAnswers = 2 * minutes;
 
-/**
- * For steps that last: tried again as soon as there is a worker, however often it is replaced meanwhile. What fails by
- * itself is given up by `activities/faults.ts`.
- */
-const patient = {
-  ...common,
-  retry: {
-    ...common.retry,
-    initialInterval: 3 * seconds,
-    backoffCoefficient: 1,
-    maximumAttempts: Number.POSITIVE_INFINITY,
-  },
-} as const satisfies ActivityOptions;
-
 /** An agent may be told to work for days: the workflow's own deadline ends it, and heartbeats tell a dead worker. */
 const unbounded = 31 * 24 * 60 * minutes;
 
 const steps = {
-  spawn: { ...common, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
+  spawn: { ...patient, startToCloseTimeout: 10 * minutes, heartbeatTimeout: 15 * seconds },
   execute: { ...patient, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
   test: { ...patient, startToCloseTimeout: unbounded, heartbeatTimeout: 20 * seconds },
-  commit: { ...common, startToCloseTimeout: 5 * minutes, heartbeatTimeout: 20 * seconds },
+  commit: {
+    ...patient,
+    startToCloseTimeout: 5 * minutes,
+    scheduleToCloseTimeout: 30 * minutes,
+    heartbeatTimeout: 20 * seconds,
+  },
   teardown: {
-    ...common,
+    ...patient,
     startToCloseTimeout: 2 * minutes,
     scheduleToCloseTimeout: 10 * minutes,
     heartbeatTimeout: 20 * seconds,
   },
-  message: { ...common, startToCloseTimeout: 1 * minutes, retry: { ...common.retry, maximumAttempts: 3 } },
+  message: { ...common, startToCloseTimeout: 1 * minutes, retry: { ...retry, maximumAttempts: 3 } },
 } as const satisfies Record<string, ActivityOptions>;
 
 /** The claim: waits in Temporal's queue until a host has room, for `queueTimeout` milliseconds. */
@@ -67,7 +63,7 @@ export function anyHost(queueTimeout: number, priority: Priority | undefined): A
     scheduleToStartTimeout: queueTimeout,
     startToCloseTimeout: 30 * seconds,
     // A host whose room has gone while its poll waited gives the claim back, which uses an attempt.
-    retry: { ...common.retry, maximumAttempts: 10 },
+    retry: { ...retry, maximumAttempts: 10 },
     ...(priority ? { priority } : {}),
     summary: 'queue: wait for a host with room',
   });

@@ -3,6 +3,7 @@ import { type CellHandle, cellState } from '../../../src/client.ts';
 import { pendingSteps } from '../../../src/client/pending.ts';
 import { execMarker } from '../../../src/domain/names.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { holdSpawns } from '../../support/held-spawns.ts';
 import { leasesIn, serverIn } from '../../support/host-state.ts';
 import { isRunning, processesMarked } from '../../support/processes.ts';
 import { places, turnsOf } from '../../support/turns.ts';
@@ -44,6 +45,18 @@ describe('a worker that ends while an agent is at work', () => {
     await letGoOn(fleet.stateDirectory, cellId);
     expect(await cell.result()).toMatchObject({ status: 'committed', cellId, respawns: 0 });
     expectAskedOnce(fleet, 'often');
+  });
+
+  test('time and again while the cell is made, does not fail it', { timeout: 300_000 }, async () => {
+    await using held = await holdSpawns(fleet.repository.path);
+    const cell = await fleet.start('often', { agentId: 'spawned', env: { CELL_NAME: 'z', GO: '1' } });
+    for (const [index, signal] of (['SIGTERM', 'SIGTERM', 'SIGTERM', 'SIGTERM', 'SIGKILL'] as const).entries()) {
+      await waitUntil(async () => (await begunAttempts(fleet, cell)) > index, 60_000);
+      await fleet.worker.end(signal);
+      await fleet.startWorker();
+    }
+    await held[Symbol.asyncDispose]();
+    expect(await cell.result()).toMatchObject({ status: 'committed', respawns: 0 });
   });
 
   test('by a kill leaves it at work too, and a run of the tests is begun anew', { timeout: 300_000 }, async () => {
