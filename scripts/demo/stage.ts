@@ -85,7 +85,8 @@ export async function openStage({ model, capacity, cli, signal }: StageOptions):
         CELLS_REPOSITORIES: '',
         CELLS_METRICS_ADDRESS: '127.0.0.1:0',
         CELLS_LOG_FORMAT: 'json',
-        ...(capacity === undefined ? {} : { CELLS_CAPACITY: String(capacity) }),
+        // Of a host that is to be empty in the end: a server that waits for the next cell would be what is left.
+        ...(capacity === undefined ? {} : { CELLS_CAPACITY: String(capacity), CELLS_WARM: '0' }),
         ...(opencodeConfig === null ? {} : { CELLS_OPENCODE_CONFIG: opencodeConfig }),
       },
       client: connection.client,
