@@ -19,8 +19,8 @@ export interface Serving {
 }
 
 /**
- * How long the plan waits for the last claims, milliseconds. They take a moment, but for a poll that reached the server
- * while it ended the others: that one lasts a minute.
+ * How long the plan waits for the last claims, milliseconds. They take a moment; a poll that the server does not end would
+ * last a minute.
  */
 const lastClaims = 3_000;
 
@@ -37,7 +37,7 @@ export async function serve(workers: Workers, host: CellHost, { signal, stop, re
   await aborted(over);
   shutDown(workers.claims);
   if (stop.kind !== 'leave' && !failed.signal.aborted) {
-    await Promise.race([claims, aborted(failed.signal), sleep(lastClaims)]);
+    await Promise.race([claims, aborted(failed.signal), sleep(lastClaims, undefined, { ref: false })]);
     await settleCells(host, stop, failed.signal);
   }
   shutDown(workers.workflows);
