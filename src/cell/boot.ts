@@ -52,7 +52,6 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     gitDirectory,
     baseCommit,
     worktree: paths.worktree,
-    tokenBudget: request.tokenBudget,
   });
   await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
   const place = { gitDirectory, path: paths.worktree };

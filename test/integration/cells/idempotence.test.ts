@@ -98,3 +98,16 @@ describe('a step that runs a second time, in another worker process, finds what 
     expect(await place.repository.git('rev-parse', `refs/cells/reverted/${cellId}`)).toBe(kept);
   });
 });
+
+test('a cell that is made anew may use what its step says is left, and not what its request gave', async () => {
+  await using place = await startCellHost();
+  const { cellId } = await place.spawn({ agentId: 'anew', tokenBudget: 50_000 });
+  const report = await place.steps.executePrompt({
+    cellId,
+    round: 0,
+    text: 'Do it. [script: endless]',
+    tokenBudget: 2_000,
+  });
+  expect(report.kind).toBe('budget-spent');
+  expect(report.usage.tokens.total).toBeLessThanOrEqual(2_000 + 2 * 1_050);
+});
