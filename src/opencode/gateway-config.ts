@@ -37,12 +37,13 @@ export function providersBehindGateway(
   gateway: GatewayAddress,
 ): Pick<BaseConfig, 'provider'> & { enabled_providers: string[] } {
   const entries = routes.map(({ provider }) => {
-    const { options, api: _, env: __, ...entry } = base.provider?.[provider] ?? {};
+    const { options, api: _, env: __, models, ...entry } = base.provider?.[provider] ?? {};
     const kept = Object.entries(v.is(record, options) ? options : {}).filter(([name]) => !ofTheGateway.has(name));
     return [
       provider,
       {
         ...entry,
+        ...(v.is(record, models) ? { models: withoutOwnWays(models) } : {}),
         options: {
           ...Object.fromEntries(kept),
           baseURL: `${gateway.url}/${provider}/v1`,
@@ -54,4 +55,15 @@ export function providersBehindGateway(
     ] as const;
   });
   return { provider: Object.fromEntries(entries), enabled_providers: routes.map(({ provider }) => provider) };
+}
+
+/** A model that the cell may not ask for can have an address and credentials of its own. */
+function withoutOwnWays(models: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(models).map(([name, model]) => {
+      if (!v.is(record, model)) return [name, model];
+      const { headers: _, provider: __, ...rest } = model;
+      return [name, rest];
+    }),
+  );
 }
