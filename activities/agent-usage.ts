@@ -1,5 +1,8 @@
+import waitFor from 'p-wait-for';
+import type { CellHost } from '../src/cell/host.ts';
 import { NoLease } from '../src/cell/leases.ts';
 import { noTokens } from '../src/domain/outcome.ts';
+import type { CellAccount } from '../src/gateway/gateway.ts';
 import { type SessionMessage, summaryOf } from '../src/opencode/session.ts';
 import type { TurnProgress } from '../src/opencode/turn.ts';
 import { countUsage } from '../src/opencode/usage.ts';
@@ -17,6 +20,26 @@ export function usageIn(messages: readonly SessionMessage[]): Pick<AgentUsage, '
   const count = countUsage();
   for (const { info } of messages) count.add(info);
   return { tokens: count.tokens(), cost: count.cost(), summary: summaryOf(messages) };
+}
+
+/** What the gateway has counted for a cell, once its requests are settled; null where it has no door, or nobody can say. */
+export async function settledAccount({ gateway }: CellHost, cellId: string): Promise<CellAccount | null> {
+  let account: CellAccount | null = null;
+  // A request that was just aborted is settled in a moment.
+  const isSettled = async () => (account = (await gateway?.account(cellId)) ?? null) === null || account.active === 0;
+  await waitFor(isSettled, { interval: 20, timeout: 2_000 }).catch(() => undefined);
+  return account;
+}
+
+/**
+ * What the gateway counted, where the cell has a door, stands in place of what its server told: the cell cannot change it. The price
+ * of a model that the operator gives none for is known to the server alone.
+ */
+export function metered<Usage extends Pick<AgentUsage, 'tokens' | 'cost'>>(
+  usage: Usage,
+  account: CellAccount | null,
+): Usage {
+  return account === null ? usage : { ...usage, tokens: account.tokens, cost: account.cost ?? usage.cost };
 }
 
 /** The failure that is being thrown says what happened: a lease that is gone has no place for the usage. */

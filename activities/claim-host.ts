@@ -1,7 +1,8 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { cellIdOf } from '../src/cell/cell-id.ts';
 import type { CellHost } from '../src/cell/host.ts';
-import { keepLease } from '../src/cell/keep-lease.ts';
+import { keepLease, modelOf } from '../src/cell/keep-lease.ts';
+import { routesOf } from '../src/cell/model-door.ts';
 import { claimGivenBack, hostTaskQueue } from '../src/domain/names.ts';
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { findTemplate } from '../src/templates/load.ts';
@@ -19,6 +20,7 @@ export const createClaimHost =
     const template = templateOf(host, request);
     const wanted = { resources: request.resources ?? template.resources, network: request.network };
     refuseWhatCannotBeHad(host, wanted, request.runtime ?? host.defaultRuntime);
+    if (host.behindGateway) await refuseUnreachableModel(host, modelOf(host, request));
     const cellId = cellIdOf(owner);
     const refusal = (await host.leases.read(cellId)).kind === 'missing' ? await refuse() : null;
     if (refusal !== null) throw noRoom(host, refusal);
@@ -48,6 +50,14 @@ function templateOf(host: CellHost, request: ParsedCellRequest): AgentTemplate {
     return findTemplate(host.templates, request.agentType);
   } catch (error) {
     throw failure('InvalidCellRequest', `agentType: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function refuseUnreachableModel(host: CellHost, model: string): Promise<void> {
+  try {
+    await routesOf(host, model);
+  } catch (error) {
+    throw failure('InvalidCellRequest', `model: ${messageOf(error)}`, { cause: error });
   }
 }
 

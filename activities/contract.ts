@@ -84,6 +84,8 @@ export interface AgentUsage {
 export interface ExecuteReport extends Outgrown {
   kind: 'finished' | 'budget-spent';
   usage: AgentUsage;
+  /** Of a spent budget: what it was when there was no room for another request, though some of it may be left. */
+  refusedAt?: number;
 }
 
 /** Of a step that others follow. */

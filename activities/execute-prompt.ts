@@ -6,13 +6,15 @@ import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/
 import { outgrown } from '../src/cell/outgrown.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
+import type { CellAccount } from '../src/gateway/gateway.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
 import { abortSession, dropInterruptedStep, findPrompt, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
 import { findTemplate } from '../src/templates/load.ts';
-import { unlessLost, usageIn, usageOf } from './agent-usage.ts';
+import { metered, settledAccount, unlessLost, usageIn, usageOf } from './agent-usage.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
+import { watchAccount } from './gateway-watch.ts';
 import { interruptionOf } from './heartbeat.ts';
 import { createProgressReporter } from './progress-reporter.ts';
 import { untilHostCloses } from './until-host-closes.ts';
@@ -53,7 +55,8 @@ async function execute(
     const end = await takeTurn(host, agent, input, progress, signal);
     if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
       await stop(agent, signal);
-    const report = conclude(end, usageOf(progress.latest()));
+    const account = await settledAccount(host, input.cellId);
+    const report = conclude(end, metered(usageOf(progress.latest()), account), account);
     const large = await outgrown(host, input.cellId);
     return large === null ? report : { ...report, outgrown: large };
   } catch (error) {
@@ -138,22 +141,26 @@ async function takeTurn(
   const asker = { cellId: input.cellId, model: agent.cell.lease.model };
   const { providers } = host;
   let budget = await raiseBudget(host, input.cellId, input.tokenBudget);
+  const gateway = watchAccount(host, input.cellId);
   const lookAfterCell = async (): Promise<string | null> => {
     const found = await host.leases.read(input.cellId);
     if (found.kind === 'lease') budget = found.lease.tokenBudget ?? budget;
+    await gateway.ask();
     return found.kind === 'missing' ? `the lease of cell ${input.cellId} is gone` : whatIsLost(host, agent.cell);
   };
   const watch = {
     sessionId,
     messageId,
-    budget: () => budget,
+    // The gateway keeps a cell to its budget by itself, and what its server tells is not asked then.
+    budget: () => (gateway.account() === null ? budget : Infinity),
     lost: lookAfterCell,
     silenceLimit: host.silenceLimitMs * (input.patience ?? 1),
-    progress: (latest: TurnProgress) => progress.take(latest),
+    progress: (latest: TurnProgress) => progress.take(metered(latest, gateway.account())),
     provider: {
       failed: (reason: string, nextAt: number) => providers.failed(asker, reason, nextAt),
       answered: () => providers.answered(asker.model),
       holdsBack: () => providers.holdsBack(asker),
+      coolsDown: () => gateway.account()?.waiting ?? null,
     },
   };
   let mayBeAtWork = agent.mayBeAtWork;
@@ -194,12 +201,15 @@ async function stop({ client, sessionId }: Agent, signal: AbortSignal): Promise<
   await abortSession(client, sessionId, signal).catch(() => undefined);
 }
 
-function conclude(end: FinalEnd, usage: AgentUsage): ExecuteReport {
+/** @param account what the gateway counted; null where the cell has no door */
+function conclude(end: FinalEnd, usage: AgentUsage, account: CellAccount | null): ExecuteReport {
   switch (end.kind) {
     case 'finished':
+      // The last request that was let in may have been one too many.
+      if (account !== null && account.tokens.total > account.budget.total) return { kind: 'budget-spent', usage };
       return { kind: 'finished', usage };
     case 'budget-spent':
-      return { kind: 'budget-spent', usage };
+      return { kind: 'budget-spent', usage, ...(account?.refused === true ? { refusedAt: account.budget.total } : {}) };
     case 'agent-failed':
       throw failure('AgentFailed', end.reason, { detail: usage });
     case 'agent-hangs':
@@ -215,6 +225,7 @@ function conclude(end: FinalEnd, usage: AgentUsage): ExecuteReport {
 async function keepUsage(host: CellHost, agent: Agent, latest: TurnProgress | null): Promise<void> {
   const { cellId } = agent.cell.lease;
   const messages = await keepTranscript(host, cellId, agent.client, agent.sessionId);
-  const usage = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
+  const told = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
+  const usage = metered(told, await settledAccount(host, cellId));
   if (latest) await host.leases.update(cellId, { usage }, agent.generation).catch(unlessLost);
 }

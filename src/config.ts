@@ -35,6 +35,8 @@ export interface Config {
   /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
   runtime: IsolationName | null;
   opencodeConfig: string | null;
+  /** Whether cells reach their models through the gateway, and have no keys. */
+  modelGateway: boolean;
   /** Where control groups are made: `auto`, `off`, or a directory of a cgroup v2 hierarchy. */
   cgroup: string;
   /** Port 0 takes any free one. */
@@ -94,6 +96,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     diskReserve: get('CELLS_DISK_RESERVE'),
     runtime: get('CELLS_RUNTIME'),
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
+    modelGateway: get('CELLS_MODEL_GATEWAY') === 'on',
     cgroup: get('CELLS_CGROUP'),
     metricsAddress: get('CELLS_METRICS_ADDRESS'),
     logLevel: get('CELLS_LOG_LEVEL'),
@@ -156,6 +159,7 @@ const settings = {
   CELLS_DISK_RESERVE: { schema: v.nullable(size), default: none },
   CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
+  CELLS_MODEL_GATEWAY: { schema: v.picklist(['on', 'off'], 'on or off'), default: () => 'off' },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },
   CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },

@@ -1,8 +1,8 @@
 import { condition } from '@temporalio/workflow';
-import type { TestReport } from '../activities/contract.ts';
+import type { ExecuteReport, TestReport } from '../activities/contract.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
-import { cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
+import { budgetOfCell, cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
 import type { Ending } from './ending.ts';
 import { longerTime } from './escalation.ts';
 import { recycle } from './recycle.ts';
@@ -57,15 +57,22 @@ async function execute(host: HostSteps, life: Life, assignment: Assignment): Pro
     recordUsage(record, report.usage);
     record.outgrown = report.outgrown ?? null;
     await condition(() => inbox.pending() === 0);
-    if (report.kind === 'budget-spent' && record.tokens.total >= record.tokenBudget) return overspent(life);
+    if (report.kind === 'budget-spent' && isSpent(life, report)) return overspent(life);
     if (report.kind === 'budget-spent') taken = -1;
   } while (inbox.taken() !== taken);
   inbox.shut();
   return null;
 }
 
+/** It may have been raised since. */
+function isSpent({ record }: Life, { refusedAt }: ExecuteReport): boolean {
+  if (record.tokens.total >= record.tokenBudget) return true;
+  return refusedAt !== undefined && budgetOfCell(record) <= refusedAt;
+}
+
 function overspent({ record }: Life): Ending {
-  const reason = `the agent used ${record.tokens.total} tokens; its budget is ${record.tokenBudget}`;
+  const room = record.tokens.total < record.tokenBudget ? ', which has no room for another request' : '';
+  const reason = `the agent used ${record.tokens.total} tokens; its budget is ${record.tokenBudget}${room}`;
   return { kind: 'failure', type: 'TokenBudgetExceeded', reason };
 }
 

@@ -1,6 +1,7 @@
 import type { Semaphore } from 'async-mutex';
 import type { Logger } from 'pino';
 import type { IsolationName } from '../domain/request.ts';
+import type { ModelGateway } from '../gateway/model-gateway.ts';
 import type { BaseConfig } from '../opencode/config.ts';
 import type { KnownModels } from '../opencode/models.ts';
 import type { ProviderGate } from '../providers/provider-gate.ts';
@@ -25,8 +26,14 @@ export interface CellHost {
   readonly templates: Templates;
   /** The operator's OpenCode configuration. */
   readonly opencode: BaseConfig;
+  /** Where that lies; null when there is none. */
+  readonly opencodeFile: string | null;
   /** What servers know of models; null for all that is built into OpenCode. */
   readonly models: KnownModels | null;
+  /** The way of cells to their models, in the supervisor; null without one. */
+  readonly gateway: ModelGateway | null;
+  /** Whether cells go that way: then their servers are given no keys. */
+  readonly behindGateway: boolean;
   readonly providerEnvironment: Readonly<Record<string, string>>;
   /** Where the agent's shell finds programs. */
   readonly path: string;

@@ -6,15 +6,19 @@ import { type Lease, newLease } from './lease.ts';
 
 /** The lease of a cell: what an earlier run wrote, or else a new one. It holds the place of the cell on this host. */
 export async function keepLease(host: CellHost, { cellId, owner, request }: SpawnInput): Promise<Lease> {
-  const template = findTemplate(host.templates, request.agentType);
   return host.leases.createOrKeep(
     newLease({
       cellId,
       owner,
       host: host.hostId,
       runtime: request.runtime ?? host.defaultRuntime,
-      model: request.model ?? template.model ?? host.opencode.model ?? fallbackModel,
+      model: modelOf(host, request),
       agentType: request.agentType,
     }),
   );
+}
+
+/** The model of a request, else of its agent type, else of the host. */
+export function modelOf(host: CellHost, { model, agentType }: SpawnInput['request']): string {
+  return model ?? findTemplate(host.templates, agentType).model ?? host.opencode.model ?? fallbackModel;
 }

@@ -5,6 +5,7 @@ import { opencodeBinary } from '../opencode/binary.ts';
 import { serverEnvironment } from '../opencode/profile.ts';
 import type { RuntimeHandle } from '../runtimes/runtime.ts';
 import type { CellHost } from './host.ts';
+import { serverKeys } from './model-door.ts';
 
 /** The server ended, or never became healthy, or what answers is not ours. */
 export class BootFailed extends Error {
@@ -56,7 +57,7 @@ export async function startServer(
         modelsFile: start.modelsFile,
         path: host.path,
         env: start.env,
-        providerEnvironment: host.providerEnvironment,
+        providerEnvironment: serverKeys(host),
       }),
       logFile: start.logFile,
     },

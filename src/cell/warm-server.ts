@@ -7,6 +7,7 @@ import { prepareHome, serverEnvironment } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
 import type { RuntimeHandle } from '../runtimes/runtime.ts';
 import type { CellHost } from './host.ts';
+import { serverKeys } from './model-door.ts';
 import { warmPaths } from './paths.ts';
 import { makeSecret } from './secret.ts';
 import { startServer } from './start-server.ts';
@@ -14,9 +15,10 @@ import { discard } from './trash.ts';
 import { type WarmServer, dropWarm, writeWarm } from './warm-record.ts';
 
 /** What servers of this host are started with, as a hash; what differs from one to the next is left out. */
-export function profileOf({ path, providerEnvironment, models }: CellHost): string {
+export function profileOf(host: CellHost): string {
+  const { path, models } = host;
   const own = { home: '', password: '', configFile: '', modelsFile: models?.file ?? null, env: {} };
-  const environment = serverEnvironment({ ...own, path, providerEnvironment: { ...providerEnvironment } });
+  const environment = serverEnvironment({ ...own, path, providerEnvironment: serverKeys(host) });
   return createHash('sha256')
     .update(JSON.stringify([version, opencodeVersion, environment, models?.digest]))
     .digest('hex');

@@ -4,17 +4,25 @@ import { cellConfig } from '../opencode/config.ts';
 import { findTemplate } from '../templates/load.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
+import { openModelDoor } from './model-door.ts';
 import { serverPlace } from './server-place.ts';
 
-/** Writes the configuration of a cell's server, which reads it when it first works in the worktree. */
+/**
+ * Writes the configuration of a cell's server, which reads it when it first works in the worktree. Where cells go through the
+ * gateway, the door that it names is opened now.
+ *
+ * @throws NoModelRoute
+ */
 export async function writeConfig(
   host: CellHost,
   request: ParsedCellRequest,
-  { cellId, model, worktree }: Pick<Lease, 'cellId' | 'model'> & { worktree: string },
+  lease: Pick<Lease, 'cellId' | 'model' | 'tokenBudget'> & { worktree: string },
 ): Promise<void> {
+  const { cellId, model, worktree } = lease;
   const { home, configFile } = await serverPlace(host.stateDirectory, cellId);
   const agent = findTemplate(host.templates, request.agentType);
-  const config = await cellConfig({ base: host.opencode, model, agent, worktree, home });
+  const gateway = await openModelDoor(host, lease);
+  const config = await cellConfig({ base: host.opencode, model, agent, worktree, home, gateway });
   await writeFileAtomic(configFile, config, { mode: 0o600, fsync: false });
 }
 

@@ -2,6 +2,8 @@ import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse as parseJsonc, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import * as v from 'valibot';
+import type { ProviderRoute } from '../gateway/grant.ts';
+import { type GatewayAddress, providersBehindGateway } from './gateway-config.ts';
 
 const record = v.record(v.string(), v.unknown());
 
@@ -83,6 +85,8 @@ export async function cellConfig(cell: {
   agent: AgentOptions;
   worktree: string;
   home: string;
+  /** The way to its models; null when it reaches its providers itself. */
+  gateway: { routes: readonly ProviderRoute[]; address: GatewayAddress } | null;
 }): Promise<string> {
   const { base, model, worktree } = cell;
   const { temperature, steps } = cell.agent;
@@ -93,7 +97,9 @@ export async function cellConfig(cell: {
     ...base,
     model,
     small_model: base.small_model ?? model,
-    provider: withSilenceLimits(base.provider ?? {}, model.slice(0, model.indexOf('/'))),
+    ...(cell.gateway === null
+      ? { provider: withSilenceLimits(base.provider ?? {}, model.slice(0, model.indexOf('/'))) }
+      : providersBehindGateway(base, cell.gateway.routes, cell.gateway.address)),
     agent: {
       ...base.agent,
       build: {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import type { Event, SessionStatus } from '@opencode-ai/sdk/v2/types';
 import type { TokenUsage } from '../domain/outcome.ts';
+import { activityOf, coolingOf, isAnswer, waitOf } from './activity.ts';
 import { followEvents } from './events.ts';
 import { refusePending, refusePermission, refuseQuestion } from './requests.ts';
 import { type SessionMessage, abortSession, answerTo, readMessages, statusOf, summaryOf } from './session.ts';
@@ -41,6 +42,8 @@ export interface ProviderWatch {
   /** A request has failed; `nextAt` is when it is sent again, milliseconds since the epoch. */
   failed(reason: string, nextAt: number): void;
   answered(): void;
+  /** The cool-down for which the gateway holds a request of the agent, until when in milliseconds since the epoch; null when there is none. */
+  coolsDown(): { model: string; until: number } | null;
   /** Whether this agent, which waits to ask again, should stop doing so. */
   holdsBack(): boolean;
 }
@@ -51,7 +54,6 @@ export interface ProviderWatch {
  */
 export type WatchedEnd =
   | TurnEnd
-  | { kind: 'budget-spent' }
   | { kind: 'held-back' }
   | { kind: 'cell-lost'; reason: string }
   | { kind: 'agent-hangs'; reason: string };
@@ -157,6 +159,7 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
   let lastActivity = startedAt;
   let lastHeard = startedAt;
   let waitsUntil: number | null = null;
+  let coolUntil = 0;
   let doing = 'waiting for the model';
   let summary = '';
   let failed: TurnEnd | null = null;
@@ -240,58 +243,34 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
     isBetweenRequests: () => waitsUntil !== null && waitsUntil > Date.now() + 1_000,
     overdue(): WatchedEnd | null {
       const now = Date.now();
+      // Kept when it is over: then the request has only just been sent.
+      coolUntil = watch.provider.coolsDown()?.until ?? coolUntil;
       if (now - lastHeard > heartbeatLimit)
         return { kind: 'cell-lost', reason: 'the server of the cell no longer answers' };
       if (!taken && now - startedAt > takenLimit)
         return { kind: 'agent-failed', reason: 'the server never took the prompt up' };
-      const silentFor = now - Math.max(lastActivity, waitsUntil ?? 0);
+      const silentFor = now - Math.max(lastActivity, waitsUntil ?? 0, coolUntil);
       if (silentFor <= watch.silenceLimit) return null;
       return {
         kind: 'agent-hangs',
         reason: `the agent was silent for ${Math.round(silentFor / 1000)} seconds (${doing})`,
       };
     },
-    progress: (): TurnProgress => ({
-      tokens: usage.tokens(),
-      cost: usage.cost(),
-      summary,
-      lastActivity,
-      doing,
-      waitsUntil,
-    }),
+    progress(): TurnProgress {
+      const cooling = watch.provider.coolsDown();
+      return {
+        tokens: usage.tokens(),
+        cost: usage.cost(),
+        summary,
+        lastActivity,
+        doing: cooling === null ? doing : coolingOf(cooling),
+        waitsUntil: cooling?.until ?? waitsUntil,
+      };
+    },
     async nextLook(milliseconds: number) {
       const woken = new AbortController();
       wake = () => woken.abort();
       await sleep(milliseconds, undefined, { signal: AbortSignal.any([woken.signal, signal]) }).catch(() => undefined);
     },
   };
-}
-
-/** Whether an event shows that the model has answered: a prompt is a part as well, and of text. */
-function isAnswer(event: Event): boolean {
-  if (event.type !== 'message.part.updated') return false;
-  const { part } = event.properties;
-  return (
-    part.type === 'step-finish' ||
-    part.type === 'reasoning' ||
-    (part.type === 'tool' && part.state.status === 'pending')
-  );
-}
-
-/** What an event says about what the agent does, in a few words. */
-function activityOf(event: Event): string | null {
-  if (event.type === 'session.status') {
-    return event.properties.status.type === 'busy' ? 'waiting for the model' : null;
-  }
-  if (event.type !== 'message.part.updated') return null;
-  const { part } = event.properties;
-  if (part.type === 'tool') return `${part.tool} ${part.state.status}`;
-  if (part.type === 'text') return 'writing';
-  return part.type === 'reasoning' ? 'thinking' : null;
-}
-
-function waitOf({ next, attempt, message }: SessionStatus & { type: 'retry' }): string {
-  // A provider may say any number; a date has an end.
-  const until = new Date(Math.min(next, 8.64e15)).toISOString();
-  return `waiting for the provider until ${until}, attempt ${attempt}: ${message}`.slice(0, 200);
 }

@@ -3,6 +3,7 @@ import type { AssistantMessage } from '@opencode-ai/sdk/v2/types';
 /** How a turn of the agent ended. */
 export type TurnEnd =
   | { kind: 'finished' }
+  | { kind: 'budget-spent' }
   | { kind: 'agent-failed'; reason: string }
   | { kind: 'model-unavailable'; reason: string };
 
@@ -30,7 +31,9 @@ export function judgeError(error: SessionError): TurnEnd {
     case 'ProviderAuthError':
       return { kind: 'model-unavailable', reason };
     case 'APIError': {
-      const { statusCode } = error.data;
+      const { statusCode, responseBody } = error.data;
+      if (statusCode === 402 && responseBody?.includes('"token_budget_spent"') === true)
+        return { kind: 'budget-spent' };
       const refused =
         statusCode !== undefined && statusCode >= 400 && statusCode < 500 && !providerStatus.has(statusCode);
       return {

@@ -2,9 +2,9 @@ import { Hono } from 'hono';
 import { stream } from 'hono/streaming';
 import * as v from 'valibot';
 import type { Gateway } from '../gateway/gateway.ts';
+import type { GatewayState } from '../gateway/model-gateway.ts';
 import type { CellRuntime } from '../runtimes/runtime.ts';
 import {
-  type GatewayState,
   type SupervisorInfo,
   type WireError,
   apiVersion,
@@ -24,6 +24,8 @@ import {
 export interface SupervisorParts {
   runtime: CellRuntime;
   gateway: Gateway;
+  /** Closes the door of the cell that the runtime knows by this mark, its id or that of the server that it adopted. */
+  closeDoor: (mark: string) => Promise<void>;
   info: () => Promise<SupervisorInfo>;
   /** Called when a worker comes, which may want all to end when it goes and is the last; the answer is called when it goes. */
   attached: (lastEndsAll: boolean) => () => void;
@@ -32,7 +34,7 @@ export interface SupervisorParts {
 }
 
 /** The API of the supervisor: the runtime interface over HTTP, and a connection by which it knows that a worker is there. */
-export function createApi({ runtime, gateway, info, attached, stop }: SupervisorParts): Hono {
+export function createApi({ runtime, gateway, closeDoor, info, attached, stop }: SupervisorParts): Hono {
   const api = new Hono().basePath(`/v${apiVersion}`);
   const calls = new Map<string, AbortController>();
 
@@ -78,7 +80,7 @@ export function createApi({ runtime, gateway, info, attached, stop }: Supervisor
   });
   api.post('/destroy', async (context) => {
     const { cellId } = await parse(cellSchema, context.req);
-    await gateway.close(cellId);
+    await closeDoor(cellId);
     return context.json({ ended: await runtime.destroy(cellId) });
   });
   api.post('/gateway/open', async (context) => context.json(await gateway.open(await parse(grantSchema, context.req))));
@@ -89,6 +91,10 @@ export function createApi({ runtime, gateway, info, attached, stop }: Supervisor
   api.post('/gateway/close', async (context) => {
     await gateway.close((await parse(cellSchema, context.req)).cellId);
     return context.json({});
+  });
+  api.post('/gateway/account', async (context) => {
+    const { cellId } = await parse(cellSchema, context.req);
+    return context.json(gateway.accounts().find((account) => account.cellId === cellId) ?? null);
   });
   api.post('/gateway/state', (context) =>
     context.json<GatewayState>({ accounts: gateway.accounts(), models: gateway.figures() }),

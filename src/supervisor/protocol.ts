@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { isolations } from '../domain/request.ts';
-import type { CellAccount } from '../gateway/gateway.ts';
 import type { CellGrant } from '../gateway/grant.ts';
-import type { ModelFigures } from '../gateway/meter.ts';
 import type { Command, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts';
 
 /**
@@ -106,11 +104,3 @@ export const grantSchema = v.strictObject({
 }) satisfies v.GenericSchema<unknown, CellGrant>;
 
 export const budgetSchema = v.strictObject({ cellId, tokenBudget });
-
-/** What the model gateway says of itself. */
-export interface GatewayState {
-  /** Of the cells whose doors are open. */
-  accounts: CellAccount[];
-  /** Of the models that were asked for since the supervisor started. */
-  models: ModelFigures[];
-}

@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { cellPaths } from '../cell/paths.ts';
+import { adoptedBy } from '../cell/server-place.ts';
 import { waitingWarm } from '../cell/warm-record.ts';
 import { version } from '../domain/version.ts';
 import { createGateway } from '../gateway/gateway.ts';
@@ -69,7 +70,12 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
       if (lastEndsAll && workers === 0) stopping.abort();
     };
   };
-  const api = createApi({ runtime, gateway, info, attached, stop: () => stopping.abort() });
+  const closeDoor = async (mark: string) => {
+    await gateway.close(mark);
+    for (const { cellId } of gateway.accounts())
+      if ((await adoptedBy(stateDirectory, cellId)) === mark) await gateway.close(cellId);
+  };
+  const api = createApi({ runtime, gateway, closeDoor, info, attached, stop: () => stopping.abort() });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
   // A test command may run for hours.
   server.requestTimeout = 0;

@@ -14,6 +14,7 @@ import { findGroupRoot } from '../runtimes/cgroup-root.ts';
 import { createProviderGate } from '../providers/provider-gate.ts';
 import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
+import { supervisedGateway } from '../supervisor/supervised-gateway.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { loadTemplates } from '../templates/load.ts';
@@ -59,7 +60,10 @@ export async function makeHost(
     leases: createLeaseStore(config.stateDirectory),
     templates,
     opencode,
+    opencodeFile: config.opencodeConfig,
     models,
+    gateway: supervisor === null ? null : supervisedGateway(supervisor),
+    behindGateway: config.modelGateway,
     providerEnvironment: config.providerEnvironment,
     path: config.path,
     silenceLimitMs: config.silenceLimitMs,

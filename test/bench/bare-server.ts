@@ -80,6 +80,7 @@ export async function bareEnvironment(
     agent: {},
     worktree,
     home,
+    gateway: null,
   });
   const known = await writeModels({ directory: home, base, models: [scriptedModelId], providerEnvironment: {} });
   const modelsFile = known?.file ?? null;

@@ -28,6 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'src/cell': [
     'src/domain',
+    'src/gateway',
     'src/git',
     'src/opencode',
     'src/providers',
@@ -35,7 +36,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/templates',
     'activities/contract.ts',
   ],
-  activities: ['src/domain', 'src/cell', 'src/git', 'src/opencode', 'src/templates', 'activities/contract.ts'],
+  activities: [
+    'src/domain',
+    'src/cell',
+    'src/gateway',
+    'src/git',
+    'src/opencode',
+    'src/templates',
+    'activities/contract.ts',
+  ],
 
   'workflows/messages.ts': ['src/domain'],
   workflows: ['src/domain', 'src/telemetry/metrics.ts', 'activities/contract.ts', 'workflows/messages.ts'],
@@ -50,6 +59,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...base,
     'src/telemetry/metrics.ts',
     'src/cell',
+    'src/gateway',
     'src/opencode',
     'src/providers',
     'src/runtimes',

@@ -7,13 +7,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cellPaths } from '../../../src/cell/paths.ts';
 import { cellMarker } from '../../../src/domain/names.ts';
 import type { CellAccount } from '../../../src/gateway/gateway.ts';
+import type { ModelGateway } from '../../../src/gateway/model-gateway.ts';
 import { providersBehindGateway } from '../../../src/opencode/gateway-config.ts';
 import { modelRoutes } from '../../../src/opencode/model-routes.ts';
 import { opencodeProvider, scriptedModelId } from '../../../src/scripted-model/opencode-provider.ts';
 import type { ScriptsInput } from '../../../src/scripted-model/script.ts';
 import { type ScriptedModel, startScriptedModel } from '../../../src/scripted-model/server.ts';
 import { connectSupervisor } from '../../../src/supervisor/client.ts';
-import { type ModelGateway, supervisedGateway } from '../../../src/supervisor/supervised-gateway.ts';
+import { supervisedGateway } from '../../../src/supervisor/supervised-gateway.ts';
 import { realKey } from '../../support/gateway.ts';
 import { type OpencodeServer, startOpencodeServer } from '../../support/opencode-server.ts';
 import { processesMarked } from '../../support/processes.ts';

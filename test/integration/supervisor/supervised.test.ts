@@ -45,7 +45,14 @@ async function serve(runtime: CellRuntime): Promise<SupervisorClient> {
       filesOf: () => ({ ledger: join(directory.path, 'ledger'), socket: join(directory.path, 'model') }),
     }),
   );
-  const api = createApi({ runtime, gateway, info, attached: () => () => undefined, stop: () => undefined });
+  const api = createApi({
+    runtime,
+    gateway,
+    closeDoor: gateway.close,
+    info,
+    attached: () => () => undefined,
+    stop: () => undefined,
+  });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
   server.listen(socketOf(directory.path));
   await once(server, 'listening');
