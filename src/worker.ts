@@ -19,6 +19,7 @@ import { connectTemporal, connectWorker, temporalTarget } from './temporal/conne
 import { type Admission, startAdmission } from './worker/admission/admission.ts';
 import { claimSlots } from './worker/claim-slots.ts';
 import { createGauges } from './worker/gauges.ts';
+import { gatewayMetrics } from './worker/gateway-metrics.ts';
 import { identityOnHostQueue, refuseTwin } from './worker/host-twin.ts';
 import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
@@ -89,7 +90,8 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
     await startMetricsServer(config.metricsAddress, {
       async metrics() {
         await updateGauges();
-        return (await fetch(`http://${sdkMetrics}/metrics`)).text();
+        const ofSdk = await (await fetch(`http://${sdkMetrics}/metrics`)).text();
+        return ofSdk + (await gatewayMetrics(host.gateway, host.hostId));
       },
       health: () => ({
         healthy: Object.values(workers).every((worker) => worker.getState() === 'RUNNING'),

@@ -9,8 +9,11 @@ export interface Sample {
 export async function scrape(url: string): Promise<Sample[]> {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
-  return (await answer.text()).split('\n').flatMap(parse);
+  return samplesIn(await answer.text());
 }
+
+/** Reads metrics in Prometheus form. */
+export const samplesIn = (text: string): Sample[] => text.split('\n').flatMap(parse);
 
 /** The value of the sample with this name and at least these labels; undefined where there is none. */
 export function valueOf(

@@ -125,6 +125,7 @@ describe('a cell behind the gateway', () => {
       const [account] = (await gatewayState()).accounts;
       expect(account?.waiting?.until).toBeGreaterThan(Date.now());
       const samples = await scrape(fleet.metricsUrl);
+      expect(valueOf(samples, metrics.gatewayCooldown.name, { model: 'scripted/default' })).toBeGreaterThan(0);
       // Of the silence that the provider asked for nobody is to blame: the breaker of providers has nothing to do.
       expect(valueOf(samples, metrics.promptsHeld.name, { model: 'scripted/default' })).toBe(0);
       expect(await cell.result()).toMatchObject({ status: 'committed', respawns: 0 });
@@ -138,6 +139,21 @@ describe('a cell behind the gateway', () => {
       type: 'InvalidCellRequest',
       message: expect.stringContaining('the address of the provider nobody is not known'),
     });
+  });
+
+  test('is counted in the metrics of the host by model', limits, async () => {
+    const cell = await begin('edit-file', 'cold');
+    await cell.result();
+    const samples = await scrape(fleet.metricsUrl);
+    const of = (name: string, labels: Record<string, string> = {}) =>
+      valueOf(samples, name, { host: fleet.hostId, model: 'scripted/default', ...labels });
+    const [figures] = (await gatewayState()).models;
+    expect(of(metrics.gatewayRequests.name, { outcome: 'answered' })).toBe(figures?.requests.answered);
+    expect(figures?.requests.answered).toBeGreaterThan(0);
+    expect(of(metrics.gatewayTokens.name, { kind: 'input' })).toBe(figures?.tokens.input);
+    expect(of(metrics.gatewayCost.name)).toBeCloseTo(figures?.cost ?? 0, 9);
+    expect(of(metrics.gatewayCooldowns.name)).toBe(figures?.cooldowns);
+    expect(of(`${metrics.gatewayFirstToken.name}_count`)).toBe(figures?.firstToken.count);
   });
 });
 
