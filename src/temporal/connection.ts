@@ -1,4 +1,5 @@
-import { Client, Connection } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnection, NativeConnectionOptions } from '@temporalio/worker';
 import { temporalEnvironment } from '../config.ts';
@@ -49,13 +50,49 @@ export function temporalTarget(environment: Record<string, string> = temporalEnv
  * @throws UserError `TemporalUnreachable` within about five seconds, naming the address.
  */
 export async function connectTemporal(target: TemporalTarget = temporalTarget()): Promise<TemporalConnection> {
+  const retries = boundedRetries();
   const connection = await reach(target, () =>
-    Connection.connect({ address: target.address, ...target.options, connectTimeout: connectTimeoutMs }),
+    Connection.connect({
+      address: target.address,
+      ...target.options,
+      connectTimeout: connectTimeoutMs,
+      interceptors: [makeGrpcRetryInterceptor(retries.options)],
+    }),
   );
   return {
     client: new Client({ connection, namespace: target.namespace }),
     target,
-    [Symbol.asyncDispose]: () => connection.close(),
+    async [Symbol.asyncDispose]() {
+      await retries.end();
+      await connection.close();
+    },
+  };
+}
+
+/**
+ * The library's own retries, with an end: one whose time comes after the connection was closed throws out of its timer,
+ * which nobody can catch, and its call never settles. The wait is a few seconds at the very most.
+ */
+function boundedRetries() {
+  const { delayFunction, retryableDecider } = defaultGrpcRetryOptions();
+  let ended = false;
+  let lastAt = 0;
+  const options: ReturnType<typeof defaultGrpcRetryOptions> = {
+    retryableDecider: (attempt, status) => !ended && retryableDecider(attempt, status),
+    delayFunction(attempt, status) {
+      const ms = delayFunction(attempt, status);
+      lastAt = Math.max(lastAt, performance.now() + ms);
+      return ms;
+    },
+  };
+  return {
+    options,
+    async end() {
+      ended = true;
+      const ms = lastAt - performance.now();
+      // Timers of a millisecond may come in either order.
+      if (ms > 0) await delay(ms + 5);
+    },
   };
 }
 

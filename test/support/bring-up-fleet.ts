@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import waitFor from 'p-wait-for';
-import { type CellHandle, type CellRequest, startCell } from '../../src/client.ts';
+import { type CellHandle, type CellRequest, connectTemporal, startCell, temporalTarget } from '../../src/client.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model/server.ts';
 import { type FleetHost, describeHost } from './fleet-host.ts';
@@ -51,7 +51,7 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
   const namespace = await makeNamespace(temporalAddress, `fleet-${process.pid}-${(fleets += 1)}`);
   const opencodeConfig = join(directory.path, 'opencode.json');
   await writeFile(opencodeConfig, JSON.stringify({ ...opencodeProvider(model.url), model: scriptedModelId }));
-  const env: Record<string, string> = {
+  const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: directory.path,
     AGENT_CELLS_TEST_RUN: process.env['AGENT_CELLS_TEST_RUN'] ?? '',
@@ -68,9 +68,9 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
     CELLS_LOG_FORMAT: 'json',
     ...options.env,
   };
-  const connection = await Connection.connect({ address: temporalAddress });
-  stack.defer(() => connection.close());
-  const client = new Client({ connection, namespace });
+  const { TEMPORAL_NAMESPACE, TEMPORAL_CONFIG_FILE } = env;
+  const target = { TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_NAMESPACE, TEMPORAL_CONFIG_FILE };
+  const { client } = stack.use(await connectTemporal(temporalTarget(target)));
   const first = describeHost(env, detached);
   const hosts = [first];
   const fleet: Fleet = Object.assign(first, {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
   cancelCell,
@@ -13,6 +14,7 @@ import {
   type TemporalConnection,
   type WatchedCell,
 } from '../../../src/client.ts';
+import { startRelay } from '../../support/relay.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 /** No worker polls the shared server's default namespace: what is started stays as it is. */
@@ -146,4 +148,27 @@ test('a server that is not there is named, with what to do, within seconds', asy
   expect(error).toMatchObject({ code: 'TemporalUnreachable' });
   expect(String(error)).toContain('127.0.0.1:1');
   expect(Date.now() - begun).toBeLessThan(10_000);
+});
+
+test('closing while a call waits to be tried again ends in order', async () => {
+  await using way = await startRelay(inject('temporalAddress'));
+  const uncaught: unknown[] = [];
+  const note = (error: unknown) => void uncaught.push(error);
+  process.on('uncaughtException', note);
+  try {
+    let call: Promise<unknown>;
+    {
+      await using temporal = await connectTemporal(
+        temporalTarget({ TEMPORAL_ADDRESS: way.address, TEMPORAL_CONFIG_FILE: '/dev/null' }),
+      );
+      way.cut();
+      call = temporal.client.workflow.count().catch((error: unknown) => error);
+      // Its first attempt has failed by then, as its connection was cut before.
+      await delay(500);
+    }
+    expect(await call).toBeInstanceOf(Error);
+    expect(uncaught).toEqual([]);
+  } finally {
+    process.removeListener('uncaughtException', note);
+  }
 });
