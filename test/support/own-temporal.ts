@@ -18,11 +18,12 @@ export interface OwnTemporal extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export async function startOwnTemporal(): Promise<OwnTemporal> {
+/** @param onStep told where the binary comes from */
+export async function startOwnTemporal(onStep: (line: string) => void = () => undefined): Promise<OwnTemporal> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
   const { signal } = new AbortController();
-  const found = await findTemporal({ address: undefined, onStep: () => undefined, signal });
+  const found = await findTemporal({ address: undefined, onStep, signal });
   if (found.kind === 'address') throw new Error('a binary was asked for');
   const start = (port: number) =>
     startDevServer({
