@@ -12,7 +12,8 @@ export async function memoryByCell(cellIds: ReadonlySet<string>): Promise<Map<st
   return sizes;
 }
 
-async function proportionalSize(pid: number): Promise<number> {
+/** Of one process, bytes: pages that it shares count by its share. 0 for one that is gone, or may not be asked. */
+export async function proportionalSize(pid: number): Promise<number> {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '');
   return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * 1024;
 }

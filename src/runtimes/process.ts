@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { cellMarker, execMarker, ownerMarker } from '../domain/names.ts';
 import { type CellGroups, commandPart, createCellGroups, serverPart } from './cgroup.ts';
+import { cellStats } from './cell-stats.ts';
 import type { GroupRoot } from './cgroup-root.ts';
 import { endProcesses } from './end-processes.ts';
 import { createPortHolder, type PortHolder } from './port-holder.ts';
@@ -54,6 +55,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
 
   return {
     name: 'process',
+    confines: false,
     unsupported: {
       resources: 'the process runtime cannot limit the memory, the processors or the number of processes of a cell',
       network: 'in the process runtime a cell has the network of its host',
@@ -105,6 +107,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): CellRuntim
       const known = exits.get(keyOf(handle));
       return known === undefined ? { kind: 'gone' } : { kind: 'exited', exitCode: await known.exit };
     },
+    stats: (cellId) => cellStats(owner, cellId, null),
     holdPort: (cellId, port) => ports.hold(cellId, port),
     relayPort: async (cellId, serverPort) => ports.relay(cellId, serverPort),
     async destroy(cellId: string): Promise<number> {

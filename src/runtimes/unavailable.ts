@@ -7,12 +7,14 @@ export function unavailableRuntime(name: IsolationName, reason: { why: string; t
   const refuse = () => Promise.reject(new Error(`the ${name} runtime is ${reason.why}`));
   return {
     name,
+    confines: true,
     unsupported: {},
     probe: () => Promise.resolve(probe),
     start: refuse,
     exec: refuse,
     holdPort: refuse,
     relayPort: refuse,
+    stats: () => Promise.resolve(null),
     inspect: () => Promise.resolve({ kind: 'gone' }),
     destroy: () => Promise.resolve(0),
     list: () => Promise.resolve([]),

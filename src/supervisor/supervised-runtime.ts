@@ -9,6 +9,7 @@ export function supervised(
 ): CellRuntime {
   return {
     name: runtime.name,
+    confines: runtime.confines,
     unsupported: runtime.unsupported,
     probe: () => runtime.probe(),
     start: (spec, signal) => supervisor.callUntil<RuntimeHandle>('/process', spec, signal),
@@ -18,6 +19,7 @@ export function supervised(
       if (handle.bootId === currentBootId() && isAlive(handle)) return { kind: 'running' };
       return supervisor.call<RuntimeStatus>('/inspect', handle);
     },
+    stats: (cellId) => runtime.stats(cellId),
     async holdPort(cellId, port) {
       await supervisor.call('/port', { cellId, port });
     },
