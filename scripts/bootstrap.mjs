@@ -3,22 +3,24 @@
  * Runs on any Node.js from version 20 and uses no package: it installs them, and hands over to the Node.js that they pin.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
+import { existsSync, realpathSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pinnedNode, runOn } from '../bin/pinned-node.mjs';
+import { missingPackages, nativeModules } from './needed-packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const binDirectory = join(root, 'node_modules', '.bin');
 const oldestNode = 20;
 /** What the packages take, with room for npm to unpack them. */
 const neededBytes = 2 * 1024 ** 3;
+const installAttempts = 3;
 
 const [program, ...rest] = process.argv.slice(2);
 if (program === undefined) stop('usage: node scripts/bootstrap.mjs <script.ts | tool> [arguments]');
 
 checkNode();
-if (!isInstalled()) install();
+if (missingPackages(root)?.length !== 0) install();
 runOn(workingNode(), [fileOf(program), ...rest], binDirectory);
 
 function checkNode() {
@@ -30,23 +32,6 @@ function checkNode() {
   );
 }
 
-/** npm writes down what it installed when it is done, so an install that was cut short has no such file. */
-function isInstalled() {
-  const record = join(root, 'node_modules', '.package-lock.json');
-  if (!existsSync(record)) return false;
-  const wanted = packagesOf(join(root, 'package-lock.json'));
-  const installed = packagesOf(record);
-  return Object.entries(wanted).every(([path, { version, optional }]) => {
-    // Of an optional package for another kind of machine nothing is written down.
-    const found = installed[path];
-    return path === '' || (found === undefined ? optional : found.version === version);
-  });
-}
-
-function packagesOf(lockFile) {
-  return JSON.parse(readFileSync(lockFile, 'utf8')).packages;
-}
-
 function install() {
   const { bavail, bsize } = statfsSync(root);
   if (bavail * bsize < neededBytes) {
@@ -56,6 +41,22 @@ function install() {
     );
   }
   process.stderr.write('Installing packages (about 1 GB on disk; a minute or two, once) …\n');
+  let flaw = null;
+  for (let attempt = 1; attempt <= installAttempts; attempt += 1) {
+    cleanInstall();
+    flaw = flawOfInstall();
+    if (flaw === null) return;
+    process.stderr.write(`${flaw} (${attempt} of ${installAttempts} attempts)\n`);
+  }
+  stop(
+    flaw,
+    'npm says nothing when it skips an optional package, and these are such: they hold what is built for this kind of machine.',
+    'A download that failed: check the network and `npm config get registry`. Left out by a setting: `npm config get omit` must not say optional.',
+    'Then run the same command again.',
+  );
+}
+
+function cleanInstall() {
   // `npm run` says which npm it is: it may not be the one on the PATH.
   const npm = process.env.npm_execpath;
   const [command, ...first] = npm?.endsWith('.js') ? [process.execPath, npm] : ['npm'];
@@ -75,6 +76,16 @@ function install() {
     "ENOSPC: the disk is full. EACCES: the directory, or npm's cache, belongs to somebody else.",
     'Then run the same command again.',
   );
+}
+
+/** What is wrong with what npm installed and reported as well done, or null. */
+function flawOfInstall() {
+  const missing = missingPackages(root);
+  if (missing === null) return 'npm ci left no record of what it installed.';
+  if (missing.length > 0) return `npm ci did not install ${missing.join(', ')}.`;
+  const load = 'for (const path of process.argv.slice(1)) require(path);';
+  const { status, stderr } = spawnSync(workingNode(), ['-e', load, ...nativeModules(root)], { encoding: 'utf8' });
+  return status === 0 ? null : `A package that was installed does not load here: ${stderr.trim()}`;
 }
 
 function workingNode() {
