@@ -2,7 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { cellIdOf } from '../src/cell/cell-id.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import { keepLease, modelOf } from '../src/cell/keep-lease.ts';
-import { routesOf } from '../src/cell/model-door.ts';
+import { goesThroughGateway, routesOf } from '../src/cell/model-door.ts';
 import { claimGivenBack, hostTaskQueue } from '../src/domain/names.ts';
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { findTemplate } from '../src/templates/load.ts';
@@ -19,8 +19,9 @@ export const createClaimHost =
   async ({ owner, request }: ClaimInput): Promise<ClaimedCell> => {
     const template = templateOf(host, request);
     const wanted = { resources: request.resources ?? template.resources, network: request.network };
-    refuseWhatCannotBeHad(host, wanted, request.runtime ?? host.defaultRuntime);
-    if (host.behindGateway) await refuseUnreachableModel(host, modelOf(host, request));
+    const runtime = request.runtime ?? host.defaultRuntime;
+    refuseWhatCannotBeHad(host, wanted, runtime);
+    if (goesThroughGateway(host, runtime)) await refuseUnreachableModel(host, modelOf(host, request));
     const cellId = cellIdOf(owner);
     const refusal = (await host.leases.read(cellId)).kind === 'missing' ? await refuse() : null;
     if (refusal !== null) throw noRoom(host, refusal);

@@ -35,7 +35,7 @@ export interface Config {
   /** The runtime of a request that names none; null for the strongest that the host's probes find usable. */
   runtime: IsolationName | null;
   opencodeConfig: string | null;
-  /** Whether cells reach their models through the gateway, and have no keys. */
+  /** Whether cells that are not confined reach their models through the gateway too, and have no keys. */
   modelGateway: boolean;
   /** Where control groups are made: `auto`, `off`, or a directory of a cgroup v2 hierarchy. */
   cgroup: string;

@@ -60,7 +60,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   );
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
-  const host = await makeHost(config, log, supervisor);
+  const host = await makeHost(config, log, { supervisor });
   await emptyTrash(config.stateDirectory);
   stack.defer(trashEmptied);
   const target = temporalTarget(config.temporal);

@@ -30,9 +30,9 @@ export interface CellHost {
   readonly opencodeFile: string | null;
   /** What servers know of models; null for all that is built into OpenCode. */
   readonly models: KnownModels | null;
-  /** The way of cells to their models, in the supervisor; null without one. */
+  /** The way of cells to their models, in the supervisor; null where no cell is made. */
   readonly gateway: ModelGateway | null;
-  /** Whether cells go that way: then their servers are given no keys. */
+  /** Whether cells go that way that are not confined: those that are always do. */
   readonly behindGateway: boolean;
   readonly providerEnvironment: Readonly<Record<string, string>>;
   /** Where the agent's shell finds programs. */

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import { modelSocketName } from '../runtimes/runtime.ts';
 
 /** Where a host keeps what it keeps, by kind. */
 export interface HostPaths {
@@ -31,6 +32,8 @@ export interface WarmPaths {
   /** The configuration of its server, which is read for each worktree anew. */
   config: string;
   secret: string;
+  /** The way of the cell that adopts it to its models, where it is confined. */
+  modelSocket: string;
   serverLog: string;
 }
 
@@ -96,7 +99,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     config: join(directory, 'opencode.json'),
     secret: join(directory, 'secret'),
     modelLedger: join(directory, 'model-ledger.jsonl'),
-    modelSocket: join(directory, 'model.sock'),
+    modelSocket: join(directory, 'out', modelSocketName),
     index: join(directory, 'index'),
     snapshot: (round) => join(directory, `snapshot-${wholeNumber(round)}.json`),
     worktree: join(host.worktrees, cellId),
@@ -122,6 +125,7 @@ export function warmPaths(stateDirectory: string, id: string): WarmPaths {
     idle: join(directory, 'idle'),
     config: join(directory, 'opencode.json'),
     secret: join(directory, 'secret'),
+    modelSocket: join(directory, 'out', modelSocketName),
     serverLog: join(directory, 'server.log'),
   };
 }

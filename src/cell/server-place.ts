@@ -10,6 +10,8 @@ export interface ServerPlace {
   home: string;
   /** The file of its configuration. */
   configFile: string;
+  /** The socket of its way to the models, where it is confined. */
+  modelSocket: string;
   /** Where it runs; null for the worktree. */
   directory: string | null;
 }
@@ -17,10 +19,16 @@ export interface ServerPlace {
 /** Finds the place of a cell's server by the disk alone: a worker may have died right after the cell adopted one. */
 export async function serverPlace(stateDirectory: string, cellId: string): Promise<ServerPlace> {
   const warm = await adoptedBy(stateDirectory, cellId);
-  const { home, config: configFile } = cellPaths(stateDirectory, cellId);
-  if (warm === null) return { mark: cellId, home, configFile, directory: null };
+  const { home, config: configFile, modelSocket } = cellPaths(stateDirectory, cellId);
+  if (warm === null) return { mark: cellId, home, configFile, modelSocket, directory: null };
   const paths = warmPaths(stateDirectory, warm);
-  return { mark: warm, home: paths.home, configFile: paths.config, directory: paths.idle };
+  return {
+    mark: warm,
+    home: paths.home,
+    configFile: paths.config,
+    modelSocket: paths.modelSocket,
+    directory: paths.idle,
+  };
 }
 
 /** The id of the warm server that a cell adopted; null when it has none. */

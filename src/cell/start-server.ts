@@ -57,7 +57,7 @@ export async function startServer(
         modelsFile: start.modelsFile,
         path: host.path,
         env: start.env,
-        providerEnvironment: serverKeys(host),
+        providerEnvironment: serverKeys(host, start.runtime),
       }),
       logFile: start.logFile,
     },

@@ -18,7 +18,7 @@ import { type WarmServer, dropWarm, writeWarm } from './warm-record.ts';
 export function profileOf(host: CellHost): string {
   const { path, models } = host;
   const own = { home: '', password: '', configFile: '', modelsFile: models?.file ?? null, env: {} };
-  const environment = serverEnvironment({ ...own, path, providerEnvironment: serverKeys(host) });
+  const environment = serverEnvironment({ ...own, path, providerEnvironment: serverKeys(host, host.defaultRuntime) });
   return createHash('sha256')
     .update(JSON.stringify([version, opencodeVersion, environment, models?.digest]))
     .digest('hex');

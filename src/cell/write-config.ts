@@ -16,7 +16,7 @@ import { serverPlace } from './server-place.ts';
 export async function writeConfig(
   host: CellHost,
   request: ParsedCellRequest,
-  lease: Pick<Lease, 'cellId' | 'model' | 'tokenBudget'> & { worktree: string },
+  lease: Pick<Lease, 'cellId' | 'model' | 'runtime' | 'tokenBudget'> & { worktree: string },
 ): Promise<void> {
   const { cellId, model, worktree } = lease;
   const { home, configFile } = await serverPlace(host.stateDirectory, cellId);

@@ -1,17 +1,14 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { ListenOptions } from 'node:net';
+import { dirname } from 'node:path';
+import type { DoorPlan } from './grant.ts';
 import { Refusal, sendRefusal } from './refusal.ts';
 
-/** Where one cell comes in. */
-export interface Door {
-  /** The Unix socket that is this cell's alone: whoever can open it is the cell. Mode 600. */
-  socketPath: string;
-  /** For a cell that shares the network of the host. */
-  loopback: { port: number; token: string };
-}
+/** Where one cell comes in: by a Unix socket that is this cell's alone, mode 600, or by a port that takes its token. */
+export type Door = { kind: 'socket'; path: string } | { kind: 'loopback'; port: number; token: string };
 
 /** Answers a request. `gone` is aborted when the client leaves, or the door is closed. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, gone: AbortSignal) => Promise<void>;
@@ -25,53 +22,60 @@ export interface OpenDoor extends AsyncDisposable {
 const mostConnections = 64;
 
 /**
- * Opens the door of a cell: a Unix socket, and a port on loopback. On the port anybody of the host can knock, so it takes a
+ * Opens the door of a cell. Whoever can open the socket is the cell; on the port anybody of the host can knock, so it takes a
  * token that only the cell was given.
  */
-export async function openDoor(socketPath: string, answer: Answer): Promise<OpenDoor> {
+export async function openDoor(plan: DoorPlan, answer: Answer): Promise<OpenDoor> {
   await using stack = new AsyncDisposableStack();
-  const token = randomBytes(32).toString('base64url');
   const underWay = new Set<Promise<void>>();
   const closing = new AbortController();
-  const handle =
-    (mayEnter: (request: IncomingMessage) => boolean) => (request: IncomingMessage, response: ServerResponse) => {
-      if (!mayEnter(request))
-        return sendRefusal(response, new Refusal('unauthorized', 'this is the door of another cell'));
-      const done = answer(request, response, goneSignal(response, closing.signal)).finally(() => underWay.delete(done));
-      underWay.add(done);
-    };
+  const enter = (request: IncomingMessage, response: ServerResponse) => {
+    const done = answer(request, response, goneSignal(response, closing.signal)).finally(() => underWay.delete(done));
+    underWay.add(done);
+  };
   // First nobody comes in any more, then whoever is in has to go.
   stack.defer(() => Promise.allSettled(underWay).then(() => undefined));
   stack.defer(() => closing.abort(new Error('the cell is closed')));
-
-  // A socket that lies there is what a gateway left that was killed: a cell has one gateway.
-  await rm(socketPath, { force: true });
-  stack.defer(() => rm(socketPath, { force: true }));
-  await listen(
-    stack,
-    handle(() => true),
-    { path: socketPath },
-  );
-  const tcp = await listen(
-    stack,
-    handle((request) => sameToken(tokenOf(request), token)),
-    { host: '127.0.0.1', port: 0 },
-  );
-  const address = tcp.address();
-  // A TCP server that listens has an address object.
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const door = plan.kind === 'socket' ? await openSocket(stack, plan, enter) : await openPort(stack, enter);
   const owned = stack.move();
-  return {
-    door: { socketPath, loopback: { port, token } },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  return { door, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function listen(
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function openSocket(
   stack: AsyncDisposableStack,
-  handle: (request: IncomingMessage, response: ServerResponse) => void,
-  where: ListenOptions,
-): Promise<Server> {
+  { path, uid }: Extract<DoorPlan, { kind: 'socket' }>,
+  enter: Handler,
+): Promise<Door> {
+  await mkdir(dirname(path), { recursive: true });
+  // The cell passes through it and changes nothing in it, whatever the mask of this process is.
+  await chmod(dirname(path), 0o755);
+  // A socket that lies there is what a gateway left that was killed: a cell has one gateway.
+  await rm(path, { force: true });
+  stack.defer(() => rm(path, { force: true }));
+  await listen(stack, enter, { path });
+  if (uid !== undefined) await chown(path, uid, uid);
+  return { kind: 'socket', path };
+}
+
+async function openPort(stack: AsyncDisposableStack, enter: Handler): Promise<Door> {
+  const token = randomBytes(32).toString('base64url');
+  const server = await listen(
+    stack,
+    (request, response) => {
+      if (sameToken(tokenOf(request), token)) enter(request, response);
+      else sendRefusal(response, new Refusal('unauthorized', 'this is the door of another cell'));
+    },
+    { host: '127.0.0.1', port: 0 },
+  );
+  const address = server.address();
+  // A TCP server that listens has an address object.
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { kind: 'loopback', port, token };
+}
+
+async function listen(stack: AsyncDisposableStack, handle: Handler, where: ListenOptions): Promise<Server> {
   // A body of 8 MiB comes from the same machine.
   const server = createServer({ requestTimeout: 60_000, headersTimeout: 20_000 }, handle);
   server.maxConnections = mostConnections;

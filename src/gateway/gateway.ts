@@ -40,8 +40,8 @@ export interface Gateway extends AsyncDisposable {
 }
 
 export interface GatewayOptions {
-  /** Where the account of a cell lies on disk, and its socket. Its directory exists. */
-  filesOf: (cellId: string) => { ledger: string; socket: string };
+  /** The file with the account of a cell. Its directory exists. */
+  ledgerOf: (cellId: string) => string;
   limits?: Partial<ExchangeLimits>;
 }
 
@@ -57,7 +57,7 @@ interface OpenCell {
   door: OpenDoor;
 }
 
-export function createGateway({ filesOf, limits }: GatewayOptions): Gateway {
+export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
   const cells = new Map<string, Promise<OpenCell>>();
   const opened = new Map<string, OpenCell>();
   const meter = createMeter();
@@ -65,8 +65,7 @@ export function createGateway({ filesOf, limits }: GatewayOptions): Gateway {
   const allLimits = { ...usualLimits, ...limits };
 
   const openCell = async (grant: CellGrant): Promise<OpenCell> => {
-    const files = filesOf(grant.cellId);
-    const ledger = await openLedger(files.ledger);
+    const ledger = await openLedger(ledgerOf(grant.cellId));
     const cell: Omit<OpenCell, 'door'> = {
       routes: grant.routes,
       budget: createBudget(grant.tokenBudget, ledger.totals().tokens.total),
@@ -75,7 +74,7 @@ export function createGateway({ filesOf, limits }: GatewayOptions): Gateway {
       active: 0,
       refused: false,
     };
-    const door = await openDoor(files.socket, async (request, response, gone) => {
+    const door = await openDoor(grant.door ?? { kind: 'loopback' }, async (request, response, gone) => {
       cell.active += 1;
       const place = {};
       try {

@@ -18,9 +18,25 @@ export interface ProviderRoute {
   models: Record<string, ModelPrice | null>;
 }
 
+/**
+ * By which way a cell comes in. A cell with a network of its own has a Unix socket, which is its identity, and no port on which
+ * anybody else could knock. One that shares the network of the host has a port of loopback, and a token.
+ */
+export type DoorPlan =
+  | {
+      kind: 'socket';
+      /** Its directory is made when it is not there. */
+      path: string;
+      /** The user who may connect. Default: the one who runs the gateway. */
+      uid?: number;
+    }
+  | { kind: 'loopback' };
+
 /** What a cell may spend, and where. */
 export interface CellGrant {
   cellId: string;
+  /** Default: a port of loopback. */
+  door?: DoorPlan;
   /** Tokens of all kinds over the life of the cell, what an earlier gateway counted for it included. */
   tokenBudget: number;
   routes: ProviderRoute[];

@@ -83,12 +83,23 @@ export const cellSchema = v.strictObject({ cellId });
 export const stopSchema = v.strictObject({ force: v.boolean() });
 
 const price = v.number();
+const userId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 const tokenBudget = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** It carries the keys of providers: it is never logged, and never written down. */
 export const grantSchema = v.strictObject({
   cellId,
   tokenBudget,
+  door: v.exactOptional(
+    v.variant('kind', [
+      v.strictObject({
+        kind: v.literal('socket'),
+        path: v.pipe(v.string(), v.startsWith('/')),
+        uid: v.exactOptional(userId),
+      }),
+      v.strictObject({ kind: v.literal('loopback') }),
+    ]),
+  ),
   routes: v.array(
     v.strictObject({
       provider: v.string(),

@@ -51,7 +51,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
 
   const ports = stack.use(createPortHolder());
   const runtime = createProcessRuntime({ owner, ports, groupRoot });
-  const gateway = stack.use(createGateway({ filesOf: (cellId) => modelFiles(stateDirectory, cellId) }));
+  const gateway = stack.use(createGateway({ ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger }));
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
@@ -84,11 +84,6 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   stack.defer(() => closeServer(server, socket));
   ready?.({ pid: process.pid, socket });
   await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
-}
-
-function modelFiles(stateDirectory: string, cellId: string): { ledger: string; socket: string } {
-  const { modelLedger: ledger, modelSocket: socket } = cellPaths(stateDirectory, cellId);
-  return { ledger, socket };
 }
 
 async function listen(server: Server, socket: string): Promise<void> {

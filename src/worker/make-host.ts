@@ -8,6 +8,7 @@ import { createLeaseStore } from '../cell/leases.ts';
 import type { Config } from '../config.ts';
 import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
+import type { ModelGateway } from '../gateway/model-gateway.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { writeModels } from '../opencode/models.ts';
 import { findGroupRoot } from '../runtimes/cgroup-root.ts';
@@ -24,14 +25,18 @@ import { fallbackModel } from '../templates/template.ts';
 const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies IsolationName[];
 
 /**
- * Makes what the steps of a cell need of this host, from its settings. The processes of cells are the
- * supervisor's, so that they outlive this one; without a supervisor they are children of this one.
+ * Who keeps what cells need while they live. With the supervisor, their processes and their ways to their models outlive this one;
+ * with a gateway alone, their processes are children of this one.
  */
-export async function makeHost(
-  config: Config,
-  log: Logger,
-  supervisor: SupervisorClient | null = null,
-): Promise<CellHost> {
+export type HostKeeper = { supervisor: SupervisorClient } | { gateway: ModelGateway };
+
+/**
+ * Makes what the steps of a cell need of this host, from its settings.
+ *
+ * @param keeper null for a host that is only looked at
+ */
+export async function makeHost(config: Config, log: Logger, keeper: HostKeeper | null): Promise<CellHost> {
+  const supervisor = keeper !== null && 'supervisor' in keeper ? keeper.supervisor : null;
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(config.stateDirectory);
   const probed = await probeRuntimes({ owner, groupRoot: await findGroupRoot(config.cgroup) });
@@ -62,7 +67,7 @@ export async function makeHost(
     opencode,
     opencodeFile: config.opencodeConfig,
     models,
-    gateway: supervisor === null ? null : supervisedGateway(supervisor),
+    gateway: keeper === null ? null : 'gateway' in keeper ? keeper.gateway : supervisedGateway(keeper.supervisor),
     behindGateway: config.modelGateway,
     providerEnvironment: config.providerEnvironment,
     path: config.path,

@@ -49,7 +49,7 @@ const env = {
 const config = readConfig(env, { dotenv: null });
 const supervisor = stack.use(await connectSupervisor(config.stateDirectory));
 stack.defer(async () => void (await supervisor.stop({ force: true })));
-const host = await makeHost(config, createLogger({ level: 'warn', format: 'json' }), supervisor);
+const host = await makeHost(config, createLogger({ level: 'warn', format: 'json' }), { supervisor });
 const steps = { ...createClaimActivities(host), ...createHostActivities(host) };
 
 const samples: Record<string, Sample[]> = {};

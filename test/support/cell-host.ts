@@ -6,9 +6,12 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import type { ClaimActivities, ClaimedCell, HostActivities, SpawnedCell } from '../../activities/contract.ts';
 import { createClaimActivities, createHostActivities } from '../../activities/index.ts';
 import type { CellHost } from '../../src/cell/host.ts';
+import { cellPaths } from '../../src/cell/paths.ts';
 import { teardownCell } from '../../src/cell/teardown.ts';
 import { readConfig } from '../../src/config.ts';
 import { type CellRequest, parseCellRequest, type ParsedCellRequest } from '../../src/domain/request.ts';
+import { type Gateway, createGateway } from '../../src/gateway/gateway.ts';
+import type { ModelGateway } from '../../src/gateway/model-gateway.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model/server.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
@@ -64,8 +67,10 @@ export async function startCellHost(options: CellHostOptions = {}): Promise<Cell
     CELLS_OPENCODE_CONFIG: opencodeConfig,
     ...options.env,
   };
+  const gateway = stack.use(createGateway({ ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger }));
   const open = async () => {
-    const host = await makeHost(readConfig(env, { dotenv: null }), createLogger({ level: 'silent', format: 'json' }));
+    const log = createLogger({ level: 'silent', format: 'json' });
+    const host = await makeHost(readConfig(env, { dotenv: null }), log, { gateway: gatewayHere(gateway) });
     return { host, steps: stepsOf(host) };
   };
   const { host, steps } = await open();
@@ -98,6 +103,17 @@ export function requestOf(given: Partial<CellRequest> = {}): ParsedCellRequest {
 /** Another run for each call. */
 export function ownerOf({ taskId, agentId }: ParsedCellRequest) {
   return { workflowId: `cell/${taskId}/${agentId}`, runId: `run-${(runs += 1)}`, agentId, taskId, respawn: 0 };
+}
+
+/** The gateway of this process as the steps of a cell see it: what a supervisor is elsewhere. */
+function gatewayHere(gateway: Gateway): ModelGateway {
+  return {
+    open: (grant) => gateway.open(grant),
+    extend: (cellId, tokenBudget) => Promise.resolve(gateway.extend(cellId, tokenBudget)),
+    account: (cellId) => Promise.resolve(gateway.accounts().find((account) => account.cellId === cellId) ?? null),
+    close: (cellId) => gateway.close(cellId),
+    state: () => Promise.resolve({ accounts: gateway.accounts(), models: gateway.figures() }),
+  };
 }
 
 function stepsOf(host: CellHost): Steps {

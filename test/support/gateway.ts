@@ -22,8 +22,12 @@ export const realKey = 'sk-real-0123456789abcdef';
 /** A gateway on a directory of its own, which ends with the scope. */
 export interface GatewayUnderTest extends AsyncDisposable {
   gateway: Gateway;
-  /** Opens the door of another cell. */
-  open(routes: ProviderRoute[], tokenBudget?: number): Promise<{ cellId: string; door: Door }>;
+  /** Opens the door of another cell: a socket, unless it is to be a port. */
+  open(
+    routes: ProviderRoute[],
+    tokenBudget?: number,
+    kind?: 'socket' | 'loopback',
+  ): Promise<{ cellId: string; door: Door; ledger: string }>;
   account(cellId: string): CellAccount;
   /** Another gateway on the same directory, after this one was disposed of. */
   afterDeath(): Gateway;
@@ -32,26 +36,30 @@ export interface GatewayUnderTest extends AsyncDisposable {
 export async function startGateway(limits: GatewayOptions['limits'] = {}): Promise<GatewayUnderTest> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
-  const filesOf = (cellId: string) => ({
-    ledger: join(directory.path, cellId, 'ledger.jsonl'),
-    socket: join(directory.path, cellId, 'model.sock'),
-  });
-  const start = () => stack.use(createGateway({ filesOf, limits }));
+  const ledgerOf = (cellId: string) => join(directory.path, cellId, 'ledger.jsonl');
+  const start = () => stack.use(createGateway({ ledgerOf, limits }));
   const gateway = start();
   const owned = stack.move();
   return {
     gateway,
-    async open(routes, tokenBudget = 1_000_000) {
+    async open(routes, tokenBudget = 1_000_000, kind = 'socket') {
       const cellId = randomBytes(8).toString('hex');
       await mkdir(join(directory.path, cellId));
-      return { cellId, door: await gateway.open({ cellId, tokenBudget, routes }) };
+      const path = join(directory.path, cellId, 'out', 'model.sock');
+      const door = await gateway.open({
+        cellId,
+        tokenBudget,
+        routes,
+        ...(kind === 'socket' ? { door: { kind, path } } : {}),
+      });
+      return { cellId, door, ledger: ledgerOf(cellId) };
     },
     account(cellId) {
       const account = gateway.accounts().find((entry) => entry.cellId === cellId);
       if (account === undefined) throw new Error(`no door is open for cell ${cellId}`);
       return account;
     },
-    afterDeath: () => owned.use(createGateway({ filesOf, limits })),
+    afterDeath: () => owned.use(createGateway({ ledgerOf, limits })),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -128,7 +136,7 @@ export interface AskOptions {
   method?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
-  /** Comes in by the port, with this token, and not by the socket. */
+  /** Comes with this token in place of the one of the door. */
   token?: string;
 }
 
@@ -153,8 +161,9 @@ export async function ask(door: Door, body: unknown, options: AskOptions = {}): 
 /** Asks through a door, and answers when the answer begins. */
 export async function begin(door: Door, body: unknown, options: AskOptions = {}): Promise<IncomingMessage> {
   const { path = '/scripted/v1/chat/completions', method = 'POST', headers = {}, signal, token } = options;
-  const place = token === undefined ? { socketPath: door.socketPath } : { host: '127.0.0.1', port: door.loopback.port };
-  const credential = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const place = door.kind === 'socket' ? { socketPath: door.path } : { host: '127.0.0.1', port: door.port };
+  const own = token ?? (door.kind === 'loopback' ? door.token : undefined);
+  const credential = own === undefined ? {} : { authorization: `Bearer ${own}` };
   const request = askHttp({
     ...place,
     path,

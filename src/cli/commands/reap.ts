@@ -46,7 +46,11 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
   stack.defer(async () => void (await supervisor?.stop()));
   // Without a worker nobody would use a server that waits; beside one they are the worker's, which keeps them or not.
   const warmServers = dryRun && (await isHostLocked(config.stateDirectory)) ? config.warmServers : 0;
-  const host = await makeHost({ ...config, warmServers }, hostLog({ ...config, logLevel: 'warn' }), supervisor);
+  const host = await makeHost(
+    { ...config, warmServers },
+    hostLog({ ...config, logLevel: 'warn' }),
+    supervisor && { supervisor },
+  );
   const reaped: Reaped[] = [];
   for (const unowned of await findUnowned(host, askTemporal(client))) {
     const outcome = dryRun ? 'found' : (await releaseUnowned(host, unowned)) ? 'released' : 'not released';

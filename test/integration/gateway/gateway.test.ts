@@ -1,6 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   ask,
@@ -124,15 +126,17 @@ describe('a request through the gateway', () => {
 });
 
 describe('the door of a cell', () => {
-  test('is a socket that only its user can open, and a port that takes only the token of the cell', async () => {
+  test('is a port that takes only the token of the cell, and lies in no file', async () => {
     await using it = await stageGateway();
-    const [one, other] = [await it.place.open(it.routes), await it.place.open(it.routes)];
-    expect((await stat(one.door.socketPath)).mode & 0o777).toBe(0o600);
+    const open = () => it.place.open(it.routes, 1_000_000, 'loopback');
+    const [one, other] = [await open(), await open()];
+    if (one.door.kind !== 'loopback' || other.door.kind !== 'loopback') throw new Error('a port was asked for');
     const asked = async (token: string) => (await ask(one.door, chat('talks'), { token })).status;
-    expect(await asked(one.door.loopback.token)).toBe(200);
-    expect(await asked(other.door.loopback.token)).toBe(401);
+    expect(await asked(one.door.token)).toBe(200);
+    expect(await asked(other.door.token)).toBe(401);
     expect(await asked('')).toBe(401);
-    const { token } = one.door.loopback;
+    expect(existsSync(join(dirname(one.ledger), 'out'))).toBe(false);
+    const { token } = one.door;
     const headers = { 'x-api-key': token, authorization: 'Bearer whatever' };
     expect((await ask(one.door, chat('talks'), { token: '', headers })).status).toBe(200);
     expect(it.place.account(one.cellId).requests).toBe(2);
@@ -144,7 +148,8 @@ describe('the door of a cell', () => {
     const { door } = await it.place.open(it.routes);
     const target = new URL(it.model.url).host;
     for (const line of [`CONNECT ${target} HTTP/1.1`, `POST http://${target}/v1/chat/completions HTTP/1.1`]) {
-      const socket = connect(door.socketPath);
+      if (door.kind !== 'socket') throw new Error('a socket was asked for');
+      const socket = connect(door.path);
       let said = '';
       socket.on('data', (chunk) => (said += chunk.toString())).on('error', () => undefined);
       socket.write(`${line}\r\nHost: ${target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
@@ -154,17 +159,19 @@ describe('the door of a cell', () => {
     expect(it.model.ledger()).toEqual([]);
   });
 
-  test('that is closed ends what is under way, and its socket and port are gone', async () => {
+  test.each([
+    ['socket', /ENOENT/],
+    ['loopback', /ECONNREFUSED/],
+  ] as const)('that is closed ends what is under way, and its %s is gone', async (kind, gone) => {
     await using it = await stageGateway();
-    const { cellId, door } = await it.place.open(it.routes);
+    const { cellId, door } = await it.place.open(it.routes, 1_000_000, kind);
     const answer = ask(door, chat('silent'));
     await waitUntil(() => it.model.ledger().length === 1);
     await it.place.gateway.close(cellId);
     await it.place.gateway.close(cellId);
     expect((await answer).whole).toBe(false);
     await waitUntil(() => it.model.ledger()[0]?.outcome === 'client-gone');
-    await expect(begin(door, chat('talks'))).rejects.toThrow(/ENOENT/);
-    await expect(begin(door, chat('talks'), { token: door.loopback.token })).rejects.toThrow(/ECONNREFUSED/);
+    await expect(begin(door, chat('talks'))).rejects.toThrow(gone);
     expect(it.place.gateway.accounts()).toEqual([]);
   });
 });
@@ -219,9 +226,9 @@ describe('the budget of a cell', () => {
 
 test('what lies on the disk holds no key', async () => {
   await using it = await stageGateway();
-  const { door } = await it.place.open(it.routes);
+  const { door, ledger: file } = await it.place.open(it.routes);
   await ask(door, chat('talks'));
-  const ledger = await readFile(door.socketPath.replace('model.sock', 'ledger.jsonl'), 'utf8');
+  const ledger = await readFile(file, 'utf8');
   expect(ledger).toContain('scripted/default');
   expect(ledger).not.toContain(realKey);
 });

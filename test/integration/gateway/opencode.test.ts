@@ -78,10 +78,11 @@ beforeAll(async () => {
   const base = { provider: { scripted } };
   const routes = await modelRoutes(base, scriptedModelId, { variables: {}, directory: null });
   await mkdir(cellPaths(stateDirectory, cellId).directory, { recursive: true });
-  const { loopback } = await gateway.open({ cellId, tokenBudget: 60_000, routes });
+  const door = await gateway.open({ cellId, tokenBudget: 60_000, routes });
+  if (door.kind !== 'loopback') throw new Error('without a word of the door it is a port');
   opencode = owned.use(
     await startOpencodeServer({
-      ...providersBehindGateway(base, routes, { url: `http://127.0.0.1:${loopback.port}`, token: loopback.token }),
+      ...providersBehindGateway(base, routes, { url: `http://127.0.0.1:${door.port}`, token: door.token }),
       model: scriptedModelId,
       small_model: scriptedModelId,
       permission: { '*': 'allow', question: 'deny', external_directory: 'deny', webfetch: 'deny' },

@@ -40,11 +40,7 @@ async function serve(runtime: CellRuntime): Promise<SupervisorClient> {
   const directory = servers.use(await temporaryDirectory());
   const info = () =>
     Promise.resolve({ apiVersion, version: 'test', pid: process.pid, startedAt: Date.now(), cells: [], workers: 0 });
-  const gateway = servers.use(
-    createGateway({
-      filesOf: () => ({ ledger: join(directory.path, 'ledger'), socket: join(directory.path, 'model') }),
-    }),
-  );
+  const gateway = servers.use(createGateway({ ledgerOf: () => join(directory.path, 'ledger') }));
   const api = createApi({
     runtime,
     gateway,

@@ -8,7 +8,7 @@ describe('the paths of a cell', () => {
   test('all lie in the state directory and name the cell', () => {
     const { testOutput, snapshot, ...paths } = cellPaths('/state', cellId);
     for (const path of [...Object.values(paths), testOutput(0), snapshot(0)]) {
-      expect(path).toMatch(new RegExp(`^/state/(cells|worktrees|artifacts)/${cellId}(/[\\w.-]+)?$`));
+      expect(path).toMatch(new RegExp(`^/state/(cells|worktrees|artifacts)/${cellId}(/[\\w./-]+)?$`));
     }
     expect(paths.worktree).toBe(`/state/worktrees/${cellId}`);
     expect(paths.lease).toBe(`/state/cells/${cellId}/lease.json`);
