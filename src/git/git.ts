@@ -114,6 +114,7 @@ const permitted = {
   allowUnsafeCredentialHelper: true,
   allowUnsafeProtocolOverride: true,
   allowUnsafeSshCommand: true,
+  allowUnsafeTemplateDir: true,
 };
 
 function environmentOf(place: Place, more: Readonly<Record<string, string>>): Record<string, string> {

@@ -32,8 +32,8 @@ export async function cellIn(
   repository: TemporaryRepository,
   directory: string,
   cellId = 'cell1',
+  gitDirectory = join(repository.path, '.git'),
 ): Promise<Omit<Cell, typeof Symbol.asyncDispose>> {
-  const gitDirectory = join(repository.path, '.git');
   const baseCommit = await repository.git('rev-parse', 'HEAD');
   const worktree = join(directory, 'worktrees', cellId);
   await addWorktree({ gitDirectory, path: worktree, commit: baseCommit });

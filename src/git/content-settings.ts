@@ -1,0 +1,23 @@
+import { git, GitFailed } from './git.ts';
+
+/**
+ * The settings of a repository that say how the bytes of a file on disk stand to those in git: line ends, and what its file system can do.
+ * No other setting of a caller's repository matters where a worktree is read or written, and none of these names a program or a file.
+ */
+const names = ['autocrlf', 'eol', 'safecrlf', 'filemode', 'symlinks', 'ignorecase', 'precomposeunicode'];
+
+/** Those that are set, as the text of a configuration file. */
+export async function contentSettings(gitDirectory: string, signal?: AbortSignal): Promise<string> {
+  const query = ['config', '--null', '--get-regexp', `^core\\.(${names.join('|')})$`];
+  const output = await git(query, { gitDirectory }, { signal }).catch((error: unknown) => {
+    // There is none.
+    if (error instanceof GitFailed && error.exitCode === 1) return '';
+    throw error;
+  });
+  const lines = output.split('\0').flatMap((entry) => {
+    const found = /^core\.(\w+)(?:\n(\w*))?$/.exec(entry);
+    // A name without a value means yes.
+    return found === null ? [] : [`\t${found[1]} = ${found[2] ?? 'true'}\n`];
+  });
+  return lines.length === 0 ? '' : `[core]\n${lines.join('')}`;
+}
