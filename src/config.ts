@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseEnv } from 'node:util';
 import * as v from 'valibot';
+import { readSettingsFile, settingsFileOf } from './config/settings-file.ts';
 import { address, duration, path, place, places, ports, size, wholeNumber } from './config/values.ts';
 import { isolations, type IsolationName } from './domain/request.ts';
 import { UserError } from './domain/user-error.ts';
@@ -11,7 +10,7 @@ import { UserError } from './domain/user-error.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConfigOptions {
-  /** A file of `NAME=value` lines that the environment overrides; null for none. Default: `.env` in the working directory. */
+  /** A file of `NAME=value` lines that the environment overrides; null for none. Default: `.env` in the working directory. Both go over the file of `cells config`. */
   dotenv?: string | null;
 }
 
@@ -65,7 +64,7 @@ export interface Config {
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-export type SettingSource = 'environment' | '.env' | 'default';
+export type SettingSource = 'environment' | '.env' | 'config file' | 'default';
 
 /** One setting as a person may read it: secrets are masked. */
 export interface DescribedSetting {
@@ -131,6 +130,15 @@ export function describeConfig(env: Environment = process.env, options: ConfigOp
   return [...own, ...others];
 }
 
+/** The file of `cells config`. @throws UserError `InvalidConfiguration` where the environment names no home. */
+export function ownSettingsFile(env: Environment = process.env): string {
+  const file = settingsFileOf(env);
+  if (file !== null) return file;
+  throw new UserError('InvalidConfiguration', 'there is no place for a file of settings', {
+    try: 'set HOME or XDG_CONFIG_HOME',
+  });
+}
+
 /** Variables that look like settings of ours and are not: typing mistakes, most likely. */
 export function unknownSettings(env: Environment = process.env, options: ConfigOptions = {}): string[] {
   const { values } = merge(env, options);
@@ -177,6 +185,22 @@ type Parsed<Name extends SettingName> = v.InferOutput<(typeof settings)[Name]['s
 // `Object.keys` of a constant object answers exactly its keys.
 const settingNames = Object.keys(settings) as SettingName[];
 
+/** The setting that a person means: by its full name, or in the short form `state-dir`. @throws UserError `InvalidInput` */
+export function settingNamed(text: string): string {
+  const name = text.startsWith('CELLS_') ? text : `CELLS_${text.toUpperCase().replaceAll('-', '_')}`;
+  if (Object.hasOwn(settings, name)) return name;
+  const short = settingNames.map((known) => known.slice('CELLS_'.length).toLowerCase().replaceAll('_', '-'));
+  throw new UserError('InvalidInput', `there is no setting ${text}`, { try: `there are ${short.join(', ')}` });
+}
+
+/** The text by which a value is kept for later: paths are made absolute, for it may be read anywhere. @throws UserError `InvalidConfiguration` */
+export function settingText(name: string, value: string): string {
+  // `settingNamed` answers names of the table alone.
+  const parsed: unknown = parse(name as SettingName, { [name]: value });
+  if (Array.isArray(parsed)) return parsed.join(',');
+  return typeof parsed === 'string' ? parsed : value;
+}
+
 function parse<Name extends SettingName>(name: Name, values: Environment): Parsed<Name> {
   const setting = settings[name];
   const given = values[name];
@@ -200,23 +224,21 @@ interface Merged {
 /** An empty variable is one that is not set: compose files and unit files cannot unset one. */
 function merge(env: Environment, { dotenv = '.env' }: ConfigOptions): Merged {
   const given = withoutEmpty(env);
-  const file = withoutEmpty(dotenv === null ? {} : readDotenv(dotenv));
+  const file = withoutEmpty(dotenv === null ? {} : readSettingsFile(dotenv));
+  const ofHost = settingsFileOf(env);
+  // Keys and the address of a server are no defaults of a host: they stay where they are looked for.
+  const defaults = pick(withoutEmpty(ofHost === null ? {} : readSettingsFile(ofHost)), (name) =>
+    name.startsWith('CELLS_'),
+  );
+  const sources = [
+    ['environment', given],
+    ['.env', file],
+    ['config file', defaults],
+  ] as const;
   return {
-    values: { ...file, ...given },
-    sourceOf: (name) => (name in given ? 'environment' : name in file ? '.env' : 'default'),
+    values: { ...defaults, ...file, ...given },
+    sourceOf: (name) => sources.find(([, values]) => name in values)?.[0] ?? 'default',
   };
-}
-
-function readDotenv(file: string): Environment {
-  if (!existsSync(file)) return {};
-  try {
-    return parseEnv(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new UserError('InvalidConfiguration', `cannot read ${resolve(file)}`, {
-      try: 'make it readable, or remove it',
-      cause,
-    });
-  }
 }
 
 const withoutEmpty = (env: Environment): Record<string, string> => pick(env, (name) => env[name]?.trim() !== '');

@@ -17,6 +17,7 @@ import { metrics } from './telemetry/metrics.ts';
 import { temporalLogger } from './telemetry/temporal-log.ts';
 import { connectTemporal, connectWorker, temporalTarget } from './temporal/connection.ts';
 import { type Admission, startAdmission } from './worker/admission/admission.ts';
+import { unprotectedIn } from './worker/choose-runtime.ts';
 import { claimSlots } from './worker/claim-slots.ts';
 import { createGauges } from './worker/gauges.ts';
 import { gatewayMetrics } from './worker/gateway-metrics.ts';
@@ -61,6 +62,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, { supervisor });
+  warnOfRuntime(config, host);
   await emptyTrash(config.stateDirectory);
   stack.defer(trashEmptied);
   const target = temporalTarget(config.temporal);
@@ -106,6 +108,13 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   );
   const whenReady = () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` });
   await serve(workers, host, { signal, stop, ready: whenReady });
+}
+
+function warnOfRuntime({ runtime }: Config, { defaultRuntime, log }: CellHost): void {
+  const danger = unprotectedIn(defaultRuntime);
+  if (danger === null) return;
+  const hint = runtime === null ? '; `cells doctor` says how to make a stronger one usable' : '';
+  log.warn(`the runtime of this host is ${defaultRuntime}, which confines nothing: ${danger}${hint}`);
 }
 
 async function connectClient(target: ReturnType<typeof temporalTarget>) {

@@ -53,6 +53,7 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'run, or end, the process that keeps the cells of this host',
     load: () => import('./commands/supervisor.ts'),
   },
+  config: { summary: 'show and set the defaults of this host', load: () => import('./commands/config.ts') },
   reap: { summary: 'release what cells left behind on this host', load: () => import('./commands/reap.ts') },
   doctor: { summary: 'check this host, and say how to mend what is wrong', load: () => import('./commands/doctor.ts') },
   'scripted-model': {

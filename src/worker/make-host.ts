@@ -6,23 +6,20 @@ import type { CellHost } from '../cell/host.ts';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { createLeaseStore } from '../cell/leases.ts';
 import type { Config } from '../config.ts';
-import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { ModelGateway } from '../gateway/model-gateway.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { writeModels } from '../opencode/models.ts';
 import { findGroupRoot } from '../runtimes/cgroup-root.ts';
 import { createProviderGate } from '../providers/provider-gate.ts';
-import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
+import { probeRuntimes } from '../runtimes/index.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
 import { supervisedGateway } from '../supervisor/supervised-gateway.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { loadTemplates } from '../templates/load.ts';
 import { fallbackModel } from '../templates/template.ts';
-
-/** The strongest first. */
-const byStrength = ['docker', 'bubblewrap', 'process'] as const satisfies IsolationName[];
+import { chooseRuntime } from './choose-runtime.ts';
 
 /**
  * Who keeps what cells need while they live. With the supervisor, their processes and their ways to their models outlive this one;
@@ -60,7 +57,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     ports: config.ports,
     repository: config.repository,
     repositories: config.repositories,
-    defaultRuntime: chooseRuntime(config.runtime, runtimes),
+    defaultRuntime: chooseRuntime(config.runtime, runtimes).name,
     runtimes,
     leases: createLeaseStore(config.stateDirectory),
     templates,
@@ -82,16 +79,6 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     closing: new AbortController(),
     log,
   };
-}
-
-/** A runtime that was asked for and cannot be had is an error: a weaker one is never taken instead. */
-function chooseRuntime(wanted: IsolationName | null, runtimes: Record<IsolationName, ProbedRuntime>): IsolationName {
-  if (wanted === null) return byStrength.find((name) => runtimes[name].probe.usable) ?? 'process';
-  const { probe } = runtimes[wanted];
-  if (probe.usable) return wanted;
-  throw new UserError('InvalidConfiguration', `CELLS_RUNTIME=${wanted} is not available on this host: ${probe.why}`, {
-    try: probe.try,
-  });
 }
 
 async function readOpencodeConfig(file: string | null): Promise<CellHost['opencode']> {

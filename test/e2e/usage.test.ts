@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { startCells } from '../support/cells-command.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TEMPORAL_CONFIG_FILE: '/dev/null' };
 const cells = (...words: string[]) => startCells(env, words);
@@ -19,6 +20,7 @@ const commands = [
   'abort',
   'cancel',
   'supervisor',
+  'config',
   'reap',
   'doctor',
   'scripted-model',
@@ -54,6 +56,19 @@ describe('the usage of cells', () => {
     expect(missing.stderr).toContain("required option '-s, --script <file>' not specified");
     expect(word.stderr).toContain('"only-a-task" does not name a cell');
     expect([flag, command, missing, word].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2, 2]);
+  });
+
+  test('takes defaults of the host by config, checks them, and says where each comes from', async () => {
+    await using directory = await temporaryDirectory();
+    const config = (...words: string[]) =>
+      startCells({ ...env, XDG_CONFIG_HOME: directory.path }, ['config', ...words], { cwd: directory.path });
+    expect((await config('set', 'runtime', 'jail')).exitCode).toBe(2);
+    expect((await config('set', 'runtime', 'process')).exitCode).toBe(0);
+    expect((await config('get', 'CELLS_RUNTIME')).stdout).toBe('process');
+    const { settings } = JSON.parse((await config('list', '--json')).stdout) as { settings: unknown[] };
+    expect(settings).toContainEqual({ name: 'CELLS_RUNTIME', value: 'process', source: 'config file' });
+    expect((await config('unset', 'runtime')).stderr).toContain('CELLS_RUNTIME is (none), from its default');
+    expect((await config('get', 'runtime')).stdout).toBe('(none)');
   });
 
   test('names a setting that is wrong, and what it may be', async () => {

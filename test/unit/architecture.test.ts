@@ -82,6 +82,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // A face: it starts and shows, by the client and the worker; of a host's own things it asks only what `doctor`, `reap` and `logs` show.
   'src/cli': [
     ...base,
+    'src/config',
     'src/scripted-model',
     'src/client',
     'src/client.ts',

@@ -4,6 +4,7 @@ import type { Cli, Colors } from '../cli.ts';
 import { admissionChecks } from '../doctor/admission-checks.ts';
 import { check, type Check } from '../doctor/check.ts';
 import { hostChecks } from '../doctor/host-checks.ts';
+import { runtimeChecks } from '../doctor/runtime-checks.ts';
 import { settingsChecks } from '../doctor/settings-checks.ts';
 import { temporalChecks } from '../doctor/temporal-checks.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -38,6 +39,7 @@ async function allChecks(cli: Cli): Promise<Check[]> {
     settingsChecks(config),
     temporalChecks(config),
     hostChecks(config),
+    runtimeChecks(config),
     admissionChecks(config),
   ]);
   return groups.flat();

@@ -4,23 +4,19 @@ import { execa } from 'execa';
 import { isPortFree } from '../../cell/ports.ts';
 import { listWarm } from '../../cell/warm-record.ts';
 import type { Config } from '../../config.ts';
-import { isolations } from '../../domain/request.ts';
 import { opencodeBinary, opencodeVersion } from '../../opencode/binary.ts';
-import { findGroupRoot } from '../../runtimes/cgroup-root.ts';
-import { probeRuntimes } from '../../runtimes/index.ts';
 import { readMemory } from '../../worker/admission/memory.ts';
 import { loadObservedNeeds } from '../../worker/admission/observed-needs.ts';
 import { numberWord } from '../words.ts';
-import { providers } from './provider-check.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
+import { providers } from './provider-check.ts';
 
-/** What this machine has: programs, runtimes, ports, disk and memory. */
+/** What this machine has: programs, ports, disk and memory. */
 export async function hostChecks(config: Config): Promise<Check[]> {
   return await Promise.all([
     check('Node', node),
     check('git', git),
     check('OpenCode', opencode),
-    ...(await runtimes(config)),
     check('ports', () => ports(config)),
     check('state directory', () => stateDirectory(config)),
     check('disk', () => disk(config)),
@@ -60,18 +56,6 @@ async function opencode(): Promise<Finding> {
   if (version !== opencodeVersion)
     return warning(`${version}, not ${opencodeVersion}`, 'install the dependencies again: npm ci');
   return ok(version);
-}
-
-async function runtimes(config: Config): Promise<Promise<Check>[]> {
-  const probed = await probeRuntimes({ owner: 'doctor', groupRoot: await findGroupRoot(config.cgroup) });
-  return isolations.map((name) =>
-    check(`runtime ${name}`, () => {
-      const { probe } = probed[name];
-      const wanted = config.runtime === name ? ', and CELLS_RUNTIME names it' : '';
-      if (probe.usable) return ok(['usable', ...probe.notes].join('; '));
-      return (wanted === '' ? warning : problem)(`not usable: ${probe.why}${wanted}`, probe.try);
-    }),
-  );
 }
 
 async function ports({ ports: range, capacity }: Config): Promise<Finding> {
