@@ -26,7 +26,7 @@ test('the lock file names the packages of every platform, or npm ci refuses it',
 test('every install script is allowed or denied by name, so that npm neither warns nor skips one silently', () => {
   const scripted = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);
   const names = scripted.map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 13));
-  expect(Object.keys(manifest.allowScripts).toSorted()).toEqual(names.toSorted());
+  expect(Object.keys(manifest.allowScripts).toSorted()).toEqual([...new Set(names)].toSorted());
 });
 
 test('every direct dependency is pinned to a version', () => {
