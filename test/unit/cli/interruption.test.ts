@@ -48,3 +48,13 @@ test('a second signal ends a command at once', async () => {
   program.kill('SIGINT');
   expect((await program).signal).toBe('SIGINT');
 });
+
+test('a signal that arrives twice at once, from the terminal and from who started the command, is one', async () => {
+  const { program, expectLine } = start();
+  await expectLine('at work');
+  program.kill('SIGINT');
+  program.kill('SIGINT');
+  await expectLine('asked to end');
+  program.kill('SIGTERM');
+  expect((await program).signal).toBe('SIGTERM');
+});

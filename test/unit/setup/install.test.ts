@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const forThisMachine = { os: [process.platform], cpu: [process.arch] };
 const forAnother = { os: ['aix'], cpu: ['ppc64'] };
 
-describe('the bootstrap, where npm skips an optional package without a word', () => {
+describe('the bootstrap, where npm skips an optional package without a word', { timeout: 60_000 }, () => {
   test('installs again when the package is for this kind of machine, and not for the sake of any other', async () => {
     await using checkout = await checkoutWith({ refusals: 1 });
     const { exitCode, stderr, stdout } = await checkout.bootstrap();
