@@ -8,7 +8,7 @@ import type { Stage } from './stage.ts';
 const uncounted = ['Terminated'];
 
 /**
- * What is wrong with a host on which all cells have ended: what it holds, and what its figures say.
+ * What is wrong with the hosts on which all cells have ended: what they hold, and what their figures say.
  *
  * @param countedBefore null where nobody can say how many cells a worker had counted when it was killed
  */
@@ -17,7 +17,6 @@ export async function hostProblems(
   cells: readonly HeldCell[],
   countedBefore: number | null,
 ): Promise<string[]> {
-  const { stateDirectory } = stage.fleet;
   const repositories = cells.map(({ repository }) => repository.path);
   // The reaper looks once a minute.
   const patience = cells.some(({ pair }) => pair.verdicts.some((verdict) => uncounted.includes(verdict)))
@@ -25,7 +24,8 @@ export async function hostProblems(
     : 30_000;
   let stays: string[] = [];
   const isEmpty = async () => {
-    stays = await remainsOfHost(stateDirectory, ...repositories);
+    const remains = stage.hosts.map(({ stateDirectory }) => remainsOfHost(stateDirectory, ...repositories));
+    stays = (await Promise.all(remains)).flat();
     return stays.length === 0;
   };
   await waitUntil(isEmpty, patience).catch(() => undefined);
@@ -38,7 +38,7 @@ async function figures(stage: Stage, cells: readonly HeldCell[], countedBefore: 
   let active = 0;
   const addUp = async () => {
     counted = countedBefore === null ? ended : (await stage.counted()) - countedBefore;
-    const samples = await scrape(stage.fleet.metricsUrl);
+    const samples = (await Promise.all(stage.hosts.map(({ metricsUrl }) => scrape(metricsUrl)))).flat();
     active = samples.filter(({ name }) => name === 'cells_active').reduce((sum, { value }) => sum + value, 0);
     return counted === ended && active === 0;
   };

@@ -113,10 +113,11 @@ async function commitProblems(
 
 /** After a terminated workflow the reaper has to come, which looks once a minute. */
 async function leftoversOf(cell: HeldCell, verdict: Verdict): Promise<string[]> {
-  const place = { stateDirectory: cell.stage.fleet.stateDirectory, repository: cell.repository };
+  const places = cell.stage.hosts.map(({ stateDirectory }) => ({ stateDirectory, repository: cell.repository }));
   let left: string[] = [];
   const isClean = async () => {
-    left = (await Promise.all(cell.cellIds().map((id) => remainsOf(place, id)))).flat();
+    const remains = places.flatMap((place) => cell.cellIds().map((id) => remainsOf(place, id)));
+    left = (await Promise.all(remains)).flat();
     return left.length === 0;
   };
   await waitUntil(isClean, verdict === 'Terminated' ? 150_000 : 10_000).catch(() => undefined);

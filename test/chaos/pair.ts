@@ -12,7 +12,7 @@ export type Verdict = CellResult['status'] | (string & {});
 export type Moment = Exclude<Step, 'queue'> | 'boot' | 'prompt' | 'free';
 
 /** What a fleet is like that a fault needs; faults of one setting share a fleet. */
-export type Setting = 'plain' | 'impatient' | 'small-disk' | 'shifted-clock';
+export type Setting = 'plain' | 'impatient' | 'small-disk' | 'shifted-clock' | 'soon-lost';
 
 /** One fault at one step. */
 export interface Pair {
@@ -43,7 +43,7 @@ export interface Fault {
   name: string;
   setting?: Setting;
   /** Strikes the whole host, when the cells of all its pairs stand where they are to stand. It has the host for itself. */
-  strikeHost?: (stage: Stage) => Promise<void>;
+  strikeHost?: (stage: Stage, cells: readonly HeldCell[]) => Promise<void>;
   pairs: readonly Pair[];
   /** Why it cannot be tried on this machine; null where it can. */
   impossible?: () => Promise<string | null>;

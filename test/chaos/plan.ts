@@ -52,7 +52,7 @@ export async function planOf(options: PlanOptions): Promise<{ acts: Act[]; skipp
     return pairs.length === 0 ? [] : [{ fault: { ...fault, pairs }, why }];
   });
   const able = chosen.flatMap(({ fault, why }) => (why === null ? [fault] : []));
-  const acts = (['plain', 'impatient', 'small-disk', 'shifted-clock'] as const).flatMap((setting) =>
+  const acts = (['plain', 'impatient', 'small-disk', 'shifted-clock', 'soon-lost'] as const).flatMap((setting) =>
     actsIn(
       setting,
       able.filter((fault) => (fault.setting ?? 'plain') === setting),

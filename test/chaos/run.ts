@@ -26,7 +26,7 @@ export async function runHostFault(stage: Stage, fault: Fault, onTrial: OnTrial)
   const cells = await Promise.all(fault.pairs.map((pair) => make(stage, pair)));
   const missed = await unlessMissed(cells, async () => {
     await Promise.all(cells.map(arrive));
-    await fault.strikeHost?.(stage);
+    await fault.strikeHost?.(stage, cells);
   });
   const trials = await Promise.all(cells.map((cell) => conclude(cell, began)));
   const problems = [...missed, ...(await hostProblems(stage, cells, before))];

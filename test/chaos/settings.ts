@@ -12,6 +12,7 @@ const clock = fileURLToPath(new URL('../fixtures/chaos/clock.ts', import.meta.ur
 export const settings: Readonly<Record<Setting, Prepare>> = {
   // A worker that takes minutes to come back, on a machine that is busy, is not a host that is lost.
   plain: async () => ({ CELLS_HOST_LOST_AFTER: '10m' }),
+  'soon-lost': async () => ({ CELLS_HOST_LOST_AFTER: '20s' }),
   impatient: async () => ({ CELLS_SILENCE_LIMIT: '10s' }),
   async 'small-disk'(directory, stack) {
     const disk = join(directory, 'disk');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connectSupervisor } from '../../src/supervisor/client.ts';
 import { type Fleet, bringUpFleet } from '../support/bring-up-fleet.ts';
+import type { FleetHost } from '../support/fleet-host.ts';
 import { scrape } from '../support/prometheus.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { TemporaryRepository } from '../support/temporary-repository.ts';
@@ -20,11 +21,15 @@ export interface Stage extends AsyncDisposable {
   /** Of this fleet alone. */
   directory: string;
   repositories: { template: TemporaryRepository; directory: string };
+  /** The fleet's own host first. */
+  hosts: readonly FleetHost[];
+  /** Brings up one more host, which then shares the cells. */
+  addHost(): Promise<FleetHost>;
   /** How many cells the workers have counted as ended, those that were killed meanwhile included. */
   counted(): Promise<number>;
-  /** Kills the worker; what it has counted is noted before. */
+  /** Kills the worker of the first host; what it has counted is noted before. */
   killWorker(): Promise<void>;
-  /** Ends the worker politely, and answers its exit code. */
+  /** Ends that worker politely, and answers its exit code. */
   stopWorker(): Promise<number | null>;
   supervisorPid(): Promise<number>;
 }
@@ -45,13 +50,14 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting): Prom
     }),
   );
   let counted = 0;
-  const countedNow = async () => {
-    const samples = await scrape(fleet.metricsUrl);
+  const hosts: FleetHost[] = [fleet];
+  const countedBy = async ({ metricsUrl }: FleetHost) => {
+    const samples = await scrape(metricsUrl);
     const ended = samples.filter(({ name }) => name === 'cells_completed_total' || name === 'cells_failed_total');
     return ended.reduce((sum, { value }) => sum + value, 0);
   };
   const end = async (signal: NodeJS.Signals) => {
-    counted += await countedNow();
+    counted += await countedBy(fleet);
     return fleet.worker.end(signal);
   };
   const owned = stack.move();
@@ -60,7 +66,13 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting): Prom
     temporal,
     directory: path,
     repositories: { template, directory },
-    counted: async () => counted + (await countedNow()),
+    hosts,
+    async addHost() {
+      const host = await fleet.addHost();
+      hosts.push(host);
+      return host;
+    },
+    counted: async () => (await Promise.all(hosts.map(countedBy))).reduce((sum, one) => sum + one, counted),
     killWorker: async () => void (await end('SIGKILL')),
     stopWorker: () => end('SIGTERM'),
     async supervisorPid() {

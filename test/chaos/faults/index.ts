@@ -1,4 +1,5 @@
 import type { Fault } from '../pair.ts';
+import { lostHostFaults } from './lost-host.ts';
 import { hostFaults } from './worker.ts';
 import { machineFaults } from './machine.ts';
 import { messageFaults } from './messages.ts';
@@ -16,4 +17,5 @@ export const faults: readonly Fault[] = [
   ...testFaults,
   ...agentFaults,
   ...machineFaults,
+  ...lostHostFaults,
 ];

@@ -11,7 +11,7 @@ import type { Stage } from '../stage.ts';
 const serverDies = (step: string) => (step === 'execute' || step === 'repair' ? { turnsLost: 1 } : {});
 
 /** Longer than a heartbeat may be late. */
-const longCut = 30_000;
+const longCut = 60_000;
 
 /** Far longer than a worker may take to end, milliseconds. */
 const politely = 120_000;
