@@ -18,10 +18,7 @@ export async function hostProblems(
   countedBefore: number | null,
 ): Promise<string[]> {
   const repositories = cells.map(({ repository }) => repository.path);
-  // The reaper looks once a minute.
-  const patience = cells.some(({ pair }) => pair.verdicts.some((verdict) => uncounted.includes(verdict)))
-    ? 150_000
-    : 30_000;
+  const patience = cells.some(({ pair }) => pair.reaped) ? 150_000 : 30_000;
   let stays: string[] = [];
   const isEmpty = async () => {
     const remains = stage.hosts.map(({ stateDirectory }) => remainsOfHost(stateDirectory, ...repositories));

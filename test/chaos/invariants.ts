@@ -35,7 +35,7 @@ export async function inspect(cell: HeldCell, outcome: CellOutcome): Promise<Fin
     ...asked.problems,
     ...(await inRepository(cell, verdict, report)),
   ];
-  const leftovers = await leftoversOf(cell, verdict);
+  const leftovers = await leftoversOf(cell);
   return { verdict, problems, leftovers, promptsTwice: asked.promptsTwice };
 }
 
@@ -111,8 +111,7 @@ async function commitProblems(
   ];
 }
 
-/** After a terminated workflow the reaper has to come, which looks once a minute. */
-async function leftoversOf(cell: HeldCell, verdict: Verdict): Promise<string[]> {
+async function leftoversOf(cell: HeldCell): Promise<string[]> {
   const places = cell.stage.hosts.map(({ stateDirectory }) => ({ stateDirectory, repository: cell.repository }));
   let left: string[] = [];
   const isClean = async () => {
@@ -120,7 +119,7 @@ async function leftoversOf(cell: HeldCell, verdict: Verdict): Promise<string[]> 
     left = (await Promise.all(remains)).flat();
     return left.length === 0;
   };
-  await waitUntil(isClean, verdict === 'Terminated' ? 150_000 : 10_000).catch(() => undefined);
+  await waitUntil(isClean, cell.pair.reaped ? 150_000 : 10_000).catch(() => undefined);
   return left;
 }
 

@@ -32,6 +32,8 @@ export interface Pair {
   turnsLost?: number;
   /** How often the cell may be made anew. Default 0. */
   respawns?: number;
+  /** No step tears it down, but the reaper of its host, which looks once a minute. */
+  reaped?: true;
   /** Refs beside the cell's own that are there afterwards, without the object; `<cellId>` stands for the cell's. */
   refs?: readonly string[];
   /** Files of the commit, by their content. Default: those of `works`. */

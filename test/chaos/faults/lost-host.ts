@@ -10,8 +10,8 @@ const patience = 300_000;
 
 /** What was judged is not begun anew: the verdict of a commit or a revert cannot be known, and after it nothing is missing. */
 function endedBy(step: Pair['step']): Partial<Pair> {
-  if (step === 'commit' || step === 'revert') return { verdicts: ['CellLost'] };
-  return step === 'teardown' ? {} : { respawns: 1 };
+  if (step === 'commit' || step === 'revert') return { verdicts: ['CellLost'], reaped: true };
+  return step === 'teardown' ? { reaped: true } : { respawns: 1, reaped: true };
 }
 
 /** What happens to a whole host while there is another one. */

@@ -23,6 +23,7 @@ export const messageFaults: readonly Fault[] = [
     name: 'termination',
     pairs: atEachStep('termination', () => ({
       verdicts: ['Terminated'],
+      reaped: true,
       async strike({ handle }, { fleet }) {
         await fleet.client.workflow.getHandle(handle.workflowId, handle.runId).terminate('no cleanup runs');
       },
