@@ -38,8 +38,8 @@ interface Waiting {
 }
 
 /**
- * A request holds its input and its longest answer. Where the answer does not fit, it holds all that is left, and nobody else
- * is let in before it is over: so what is used goes above the budget by one request at most.
+ * A request holds the most that it may use. Where that does not fit, it holds all that is left, and nobody else is let in before it
+ * is over: so what is used goes above the budget by one request at most, however wrong its estimate is.
  */
 export function createBudget(given: number, alreadyUsed = 0): Budget {
   let total = given;
@@ -48,10 +48,10 @@ export function createBudget(given: number, alreadyUsed = 0): Budget {
   let tight = false;
   const queue: Waiting[] = [];
 
-  const reserveNow = ({ input, output }: Estimate): Reservation => {
+  const reserveNow = ({ most }: Estimate): Reservation => {
     const left = total - used - reserved;
-    const size = Math.min(input + output, left);
-    const isTight = size < input + output;
+    const size = Math.min(most, left);
+    const isTight = size < most;
     reserved += size;
     tight ||= isTight;
     let settled = false;

@@ -4,20 +4,27 @@ import type { TokenUsage } from '../domain/outcome.ts';
 const charactersPerToken = 4;
 /** What an image or another attachment counts: its encoding says nothing about its tokens. */
 const attachmentTokens = 2_000;
-/** What an answer may take when the request sets no limit. */
-const defaultOutput = 8_192;
-
-/** What a request may use at most, as far as it can be told before it is sent; tokens. */
+/** What can be told of a request before it is sent; tokens. */
 export interface Estimate {
+  /** What its input takes, about. */
   input: number;
-  output: number;
+  /** More than this input and answer cannot take: no token is shorter than a byte. Infinite where the answer has no limit. */
+  most: number;
 }
 
 /** Estimates a request from its body. */
 export function estimateRequest(body: Record<string, unknown>): Estimate {
+  const { bytes, characters, attachments } = measure(body);
+  const input = Math.ceil(characters / charactersPerToken) + attachments * attachmentTokens;
+  return { input, most: bytes + attachments * attachmentTokens + longestAnswer(body) };
+}
+
+/** Where several answers are asked for, each may be that long. */
+function longestAnswer(body: Record<string, unknown>): number {
   const limits = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'].map((name) => body[name]);
-  const output = limits.filter((limit) => typeof limit === 'number').find((limit) => limit > 0);
-  return { input: tokensIn(body), output: Math.ceil(output ?? defaultOutput) };
+  const limit = limits.filter((value) => typeof value === 'number').find((value) => value > 0);
+  const answers = typeof body['n'] === 'number' && body['n'] > 1 ? body['n'] : 1;
+  return limit === undefined ? Infinity : Math.ceil(limit * answers);
 }
 
 /** Estimates what an answer used of which nothing, or not all, was reported. */
@@ -28,14 +35,14 @@ export function estimateUsage(input: number, characters: number, reported: Token
   return { ...known, output, total: known.input + output + reasoning + cacheRead + cacheWrite };
 }
 
-function tokensIn(body: Record<string, unknown>): number {
+function measure(body: Record<string, unknown>): { bytes: number; characters: number; attachments: number } {
   let attachments = 0;
   const text = JSON.stringify(body, (_, value: unknown) => {
     if (typeof value !== 'string' || !isAttachment(value)) return value;
     attachments += 1;
     return '';
   });
-  return Math.ceil(text.length / charactersPerToken) + attachments * attachmentTokens;
+  return { bytes: Buffer.byteLength(JSON.stringify(body)), characters: text.length, attachments };
 }
 
 const isAttachment = (text: string): boolean =>

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { TokenUsage } from '../domain/outcome.ts';
 import { askProvider } from './ask-provider.ts';
-import { type Budget, BudgetSpent, type Reservation } from './budget.ts';
+import { type Budget, BudgetSpent } from './budget.ts';
 import { type Cooldowns, retryAfterOf } from './cooldown.ts';
+import type { Estimate } from './estimate.ts';
 import { modelLabel } from './grant.ts';
 import { headersToClient, headersToProvider, withoutSecrets } from './headers.ts';
+import type { InputRates } from './input-rate.ts';
 import type { CellLedger } from './ledger.ts';
 import type { ExchangeOutcome, Meter } from './meter.ts';
 import type { ModelRequest } from './model-request.ts';
@@ -16,6 +19,7 @@ import { type AnswerWatch, watchAnswer } from './watch-answer.ts';
 export interface ExchangeDeps {
   budget: Budget;
   ledger: CellLedger;
+  rates: InputRates;
   cooldowns: Cooldowns;
   meter: Meter;
   limits: ExchangeLimits;
@@ -48,7 +52,7 @@ export async function passOn(deps: ExchangeDeps, exchange: Exchange): Promise<Ex
   const label = modelLabel(call.route.provider, call.model);
   let outcome: ExchangeOutcome = 'broken';
   try {
-    const room = await makeRoom(deps.budget, exchange);
+    const room = await makeRoom(deps, exchange, label);
     const relayed = await account(deps, exchange, label, room);
     outcome = relayed.outcome;
     deps.meter.ended(label, outcome);
@@ -74,9 +78,24 @@ interface Relayed {
   rest: string;
 }
 
-async function makeRoom(budget: Budget, { call, gone }: Exchange): Promise<Reservation> {
+/** The room of one request in the budget. */
+interface Room {
+  estimate: Estimate;
+  /** Gives it back for what was used. Once. */
+  settle(used: { tokens: TokenUsage; estimated: boolean }): void;
+}
+
+async function makeRoom({ budget, rates }: ExchangeDeps, { call, gone }: Exchange, label: string): Promise<Room> {
+  const { estimate, learn } = rates.correct(label, call.estimate);
   try {
-    return await budget.reserve(call.estimate, gone);
+    const reservation = await budget.reserve(estimate, gone);
+    return {
+      estimate,
+      settle({ tokens, estimated }) {
+        reservation.settle(tokens.total);
+        if (!estimated) learn(tokens);
+      },
+    };
   } catch (error) {
     if (error instanceof BudgetSpent) throw new Refusal('token_budget_spent', error.message, { cause: error });
     throw error;
@@ -84,22 +103,22 @@ async function makeRoom(budget: Budget, { call, gone }: Exchange): Promise<Reser
 }
 
 /** Whatever happens, the room is given back, and what was used is written down. */
-async function account(deps: ExchangeDeps, exchange: Exchange, label: string, room: Reservation): Promise<Relayed> {
-  const { call } = exchange;
-  const watch = watchAnswer(call);
+async function account(deps: ExchangeDeps, exchange: Exchange, label: string, room: Room): Promise<Relayed> {
+  const { api, price } = exchange.call;
+  const watch = watchAnswer({ api, estimate: room.estimate });
   try {
     await passCooldown(deps, exchange, label, Date.now());
-    const settle = await deps.ledger.enter(label, call.estimate.input);
+    const settle = await deps.ledger.enter(label, room.estimate.input);
     try {
       return await converse(deps, exchange, label, watch);
     } finally {
       const used = watch.used();
-      const cost = costOf(used.tokens, call.price);
+      const cost = costOf(used.tokens, price);
       deps.meter.used(label, used.tokens, used.estimated, cost);
       await settle({ model: label, ...used, cost });
     }
   } finally {
-    room.settle(watch.used().tokens.total);
+    room.settle(watch.used());
   }
 }
 

@@ -4,6 +4,7 @@ import { createCooldowns } from './cooldown.ts';
 import { type Door, type OpenDoor, openDoor } from './door.ts';
 import { type ExchangeLimits, passOn } from './exchange.ts';
 import { type CellGrant, type ProviderRoute, modelLabel } from './grant.ts';
+import { createInputRates } from './input-rate.ts';
 import { type CellLedger, openLedger } from './ledger.ts';
 import { type ModelFigures, createMeter } from './meter.ts';
 import { readModelRequest } from './model-request.ts';
@@ -66,6 +67,7 @@ export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
 
   const openCell = async (grant: CellGrant): Promise<OpenCell> => {
     const ledger = await openLedger(ledgerOf(grant.cellId));
+    const rates = createInputRates();
     const cell: Omit<OpenCell, 'door'> = {
       routes: grant.routes,
       budget: createBudget(grant.tokenBudget, ledger.totals().tokens.total),
@@ -82,7 +84,7 @@ export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
         const model = modelLabel(call.route.provider, call.model);
         const waiting = (until: number | null) =>
           void (until === null ? cell.waiting.delete(place) : cell.waiting.set(place, { model, until }));
-        const deps = { budget: cell.budget, ledger, cooldowns, meter, limits: allLimits, waiting };
+        const deps = { budget: cell.budget, rates, ledger, cooldowns, meter, limits: allLimits, waiting };
         if ((await passOn(deps, { call, request, response, gone })) === 'refused') cell.refused = true;
       } catch (error) {
         // What is left of a body that is too large is read and dropped: its client listens only when it has sent all.

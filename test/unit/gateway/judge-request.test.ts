@@ -137,12 +137,18 @@ test('an error that repeats the key is told without it', () => {
 });
 
 describe('the estimate of a request', () => {
-  test('counts its characters and its longest answer', () => {
-    const body = { model: 'one', max_tokens: 300, messages: [{ content: 'x'.repeat(4000) }] };
-    expect(estimateRequest(body)).toEqual({ input: Math.ceil(JSON.stringify(body).length / 4), output: 300 });
-    expect(estimateRequest({ max_completion_tokens: 7 }).output).toBe(7);
-    expect(estimateRequest({ max_output_tokens: 8 }).output).toBe(8);
-    expect(estimateRequest({ max_tokens: -1 }).output).toBe(8_192);
+  const bytesOf = (body: object) => Buffer.byteLength(JSON.stringify(body));
+
+  test('takes four characters for a token, and a byte for one at most, with its longest answers', () => {
+    const body = { model: 'one', max_tokens: 300, messages: [{ content: '字'.repeat(4000) }] };
+    const input = Math.ceil(JSON.stringify(body).length / 4);
+    expect(estimateRequest(body)).toEqual({ input, most: bytesOf(body) + 300 });
+    expect(bytesOf(body)).toBeGreaterThan(12_000);
+    for (const limit of [{ max_completion_tokens: 7 }, { max_output_tokens: 7 }])
+      expect(estimateRequest(limit).most).toBe(bytesOf(limit) + 7);
+    const several = { n: 3, max_tokens: 300 };
+    expect(estimateRequest(several).most).toBe(bytesOf(several) + 900);
+    expect(estimateRequest({ max_tokens: -1 }).most).toBe(Infinity);
   });
 
   test('does not take the encoding of an image for text', () => {

@@ -7,7 +7,7 @@ import { watchAnswer } from '../../../src/gateway/watch-answer.ts';
 function watch(api: ModelApi, text: string, { stream = true, cuts = [] as number[], ended = true } = {}) {
   const bytes = Buffer.from(text);
   const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].toSorted((one, other) => one - other);
-  const answer = watchAnswer({ api, estimate: { input: 100, output: 1000 } });
+  const answer = watchAnswer({ api, estimate: { input: 100, most: 1100 } });
   answer.sent();
   answer.begin(stream);
   let from = 0;
@@ -130,7 +130,7 @@ describe('the usage of an answer', () => {
   });
 
   test('is nothing while the request has not left, and for an error', () => {
-    const answer = watchAnswer({ api: 'chat', estimate: { input: 100, output: 1 } });
+    const answer = watchAnswer({ api: 'chat', estimate: { input: 100, most: 101 } });
     expect(answer.used()).toMatchObject({ tokens: { total: 0 }, estimated: false });
     answer.sent();
     expect(answer.used()).toMatchObject({ tokens: { total: 100 }, estimated: true });
