@@ -167,7 +167,7 @@ const settings = {
   CELLS_DISK_RESERVE: { schema: v.nullable(size), default: none },
   CELLS_RUNTIME: { schema: v.nullable(v.picklist(isolations, `one of ${isolations.join(', ')}`)), default: none },
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
-  CELLS_MODEL_GATEWAY: { schema: v.picklist(['on', 'off'], 'on or off'), default: () => 'off' },
+  CELLS_MODEL_GATEWAY: { schema: v.picklist(['on', 'off'], 'on or off'), default: () => 'on' },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },
   CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },

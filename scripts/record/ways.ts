@@ -21,7 +21,7 @@ export const ways: Readonly<Record<Exclude<Path, CrowdedPath | StrictPath>, Way>
   'repaired-then-committed': (fleet) => fleet.start('repair', { testCommand: isRight }),
   reverted: (fleet) => fleet.start('never-green', { testCommand: isRight }),
   unchanged: (fleet) => fleet.start('unchanged', { testCommand: isRight }),
-  'budget-exceeded': (fleet) => fleet.start('edits-endlessly', { tokenBudget: 4_000 }),
+  'budget-exceeded': (fleet) => fleet.start('edits-endlessly', { tokenBudget: 20_000 }),
   'timed-out': (fleet) => fleet.start('slow', { agentId: 'late', timeout: '12s' }),
   'model-unavailable': (fleet) => fleet.start('unauthorized'),
   async 'cancelled-during-execute'(fleet) {

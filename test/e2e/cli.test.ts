@@ -56,7 +56,7 @@ describe('the command cells', () => {
       const file = join(directory.path, 'request.yaml');
       const request = { taskId: 'file', agentId: 'a1', prompt: 'Do it. [script: unchanged]', tokenBudget: 1 };
       await writeFile(file, stringify(request));
-      const { exitCode } = await cells('run', '--file', file, '--token-budget', '5000');
+      const { exitCode } = await cells('run', '--file', file, '--token-budget', '30000');
       expect(exitCode).toBe(4);
     });
 

@@ -18,7 +18,7 @@ describe('settings', () => {
       ports: { from: 9000, to: 9999 },
       runtime: null,
       opencodeConfig: null,
-      modelGateway: false,
+      modelGateway: true,
       metricsAddress: { host: '127.0.0.1', port: 9464 },
       logLevel: 'info',
       logFormat: null,

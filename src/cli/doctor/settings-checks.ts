@@ -14,6 +14,7 @@ export async function settingsChecks(config: Config): Promise<Check[]> {
     ),
     check('repositories', () => repositories(config)),
     check('model', () => model(config)),
+    check('model gateway', () => gateway(config)),
   ]);
 }
 
@@ -56,5 +57,17 @@ async function model({ opencodeConfig, providerEnvironment }: Config): Promise<F
   return warning(
     'no provider is configured',
     "set a provider's key, such as ANTHROPIC_API_KEY, or CELLS_OPENCODE_CONFIG; `cells dev --script FILE` needs neither",
+  );
+}
+
+/** What the gateway is worth depends on who a cell runs as. */
+function gateway({ modelGateway }: Config): Finding {
+  if (!modelGateway)
+    return warning(
+      'off: servers in the process runtime are started with the keys of the providers, and are counted by their own word',
+      'unset CELLS_MODEL_GATEWAY',
+    );
+  return ok(
+    'cells have no keys; in the process runtime they run as the user of the worker, who can read the keys where the worker has them from',
   );
 }

@@ -21,6 +21,6 @@ export const mix: readonly MixedCell[] = [
   { script: 'never-green', request: answers, verdict: 'reverted', prompts: 2 },
   { script: 'unchanged', request: {}, verdict: 'unchanged', prompts: 1 },
   { script: 'daemon', request: {}, verdict: 'committed', prompts: 1 },
-  { script: 'edits-endlessly', request: { tokenBudget: 5_000 }, verdict: 'TokenBudgetExceeded', prompts: 1 },
+  { script: 'edits-endlessly', request: { tokenBudget: 15_000 }, verdict: 'TokenBudgetExceeded', prompts: 1 },
   { script: 'unauthorized', request: {}, verdict: 'ModelUnavailable', prompts: 1 },
 ];

@@ -36,10 +36,13 @@ describe('an agent that reaches no verdict', () => {
     expect(await showReverted(fleet, refused, 'answer.txt')).toBe('right');
     expectFailure(key, 'ModelUnavailable', /Incorrect API key provided.*401/);
     expectFailure(unknownModel, 'ModelUnavailable', /scripted\/nothing|Model not found/);
-    expectFailure(noProvider, 'ModelUnavailable', /nobody\/nothing|Model not found/);
+    expectFailure(noProvider, 'InvalidCellRequest', /the address of the provider nobody is not known/);
     expectFailure(garbage, 'ModelUnavailable', /JSON|parse/i);
     for (const failure of [key, unknownModel, noProvider, garbage]) {
-      expect(failure?.report).toMatchObject({ tokens: { total: 0 }, filesModified: [] });
+      expect(failure?.report).toMatchObject({ filesModified: [] });
+      // An answer that is none has a price all the same: what it used is estimated.
+      if (failure === garbage) expect(failure?.report.tokens.total).toBeGreaterThan(1000);
+      else expect(failure?.report.tokens.total).toBe(0);
       expect(failure?.report).not.toHaveProperty('revertedRef');
     }
     await nothingLeft(fleet);
@@ -50,24 +53,24 @@ describe('an agent that reaches no verdict', () => {
     { timeout: 240_000 },
     async () => {
       await using fleet = await startFleet();
-      const [endless, edits, exact] = await provoke(fleet, [
-        ['endless', { tokenBudget: 5000 }],
-        ['edits-endlessly', { tokenBudget: 3000 }],
-        ['endless', { agentId: 'one-answer', tokenBudget: 1 }],
+      const [endless, edits, none] = await provoke(fleet, [
+        ['endless', { tokenBudget: 22_000 }],
+        ['edits-endlessly', { tokenBudget: 20_000 }],
+        ['endless', { agentId: 'no-answer', tokenBudget: 1 }],
       ]);
 
-      expectFailure(endless, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 5000/);
+      expectFailure(endless, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 22000/);
       expect(endless?.report).not.toHaveProperty('revertedRef');
-      expectFailure(edits, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 3000/);
+      expectFailure(edits, 'TokenBudgetExceeded', /used \d+ tokens; its budget is 20000/);
       expect(await showReverted(fleet, edits, 'answer.txt')).toBe('half');
+      // Before the first answer a request is only estimated, and OpenCode's is long.
+      expectFailure(none, 'TokenBudgetExceeded', /used 0 tokens; its budget is 1, which has no room/);
       for (const [failure, budget] of [
-        [endless, 5000],
-        [edits, 3000],
-        [exact, 1],
+        [endless, 22_000],
+        [edits, 20_000],
       ] as const) {
         const total = failure?.report.tokens.total ?? 0;
-        expect(total).toBeGreaterThanOrEqual(budget);
-        expect(total - budget).toBeLessThanOrEqual(2 * 1050);
+        expect(Math.abs(total - budget)).toBeLessThanOrEqual(1100);
         expect(total % 1050).toBe(0);
         expect(failure?.report.tokens.input).toBe((total / 1050) * 1000);
         expect(failure?.report.cost).toBeCloseTo((total / 1050) * (0.001 + 0.0002), 6);
@@ -86,7 +89,10 @@ describe('an agent that reaches no verdict', () => {
     ]);
     expectFailure(slow, 'CellTimedOut', /reached its timeout during execute/);
     expect(await showReverted(fleet, slow, 'answer.txt')).toBe('right');
-    expect(slow?.report.tokens.total).toBe(1050);
+    // The request that was cut off is estimated.
+    const used = slow?.report.tokens.total ?? 0;
+    expect(used).toBeGreaterThan(1050);
+    expect(used).toBeLessThan(2 * 1100);
     expectFailure(command, 'CellTimedOut', /reached its timeout during execute/);
     expectFailure(tests, 'CellTimedOut', /reached its timeout during test/);
     expect(await showReverted(fleet, tests, 'answer.txt')).toBe('right');

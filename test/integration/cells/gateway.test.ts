@@ -24,7 +24,6 @@ let fleet: Fleet;
 beforeAll(async () => {
   fleet = await startFleet({
     env: {
-      CELLS_MODEL_GATEWAY: 'on',
       CELLS_WARM: '1',
       CELLS_SILENCE_LIMIT: `${silenceLimit / 1000}s`,
       SCRIPTED_API_KEY: realKey,

@@ -49,7 +49,7 @@ describe('a program in Python, with Temporal’s SDK and the contract', () => {
 
   test('tells failures apart by their type, and finds what is known in the first detail', async () => {
     const [overspent, refused] = await Promise.all([
-      startCell({ agentId: 'a2', prompt: 'Do it. [script: edits-endlessly]', tokenBudget: 4_000 }),
+      startCell({ agentId: 'a2', prompt: 'Do it. [script: edits-endlessly]', tokenBudget: 15_000 }),
       // A misspelt name, which no type of ours could have let through.
       startCell({ agentId: 'a3', prompt: 'Do it.', tokenBudgett: 4_000 }),
     ]);
