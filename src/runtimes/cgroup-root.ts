@@ -12,6 +12,9 @@ export type GroupSetting = string;
 /** A directory in which this process may make groups and put children into them, or why there is none. */
 export type GroupRoot = { root: string } | { root: null; why: string };
 
+/** What is said where the operator wants no groups. */
+export const switchedOff = 'control groups are switched off';
+
 /** What `statfs` calls a cgroup v2 file system. */
 const cgroup2 = 0x63677270;
 
@@ -20,7 +23,7 @@ const cgroup2 = 0x63677270;
  * this process where it was delegated (systemd's `Delegate=yes`). Each is tried by putting a process into a group of it.
  */
 export async function findGroupRoot(setting: GroupSetting = 'auto'): Promise<GroupRoot> {
-  if (setting === 'off') return { root: null, why: 'control groups are switched off' };
+  if (setting === 'off') return { root: null, why: switchedOff };
   const candidates = setting === 'auto' ? await candidateRoots() : [setting];
   let why = 'there is no cgroup v2 hierarchy';
   for (const root of candidates) {

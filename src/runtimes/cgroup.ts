@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
@@ -85,7 +85,8 @@ export function placesIn(text: string): GroupPlace[] {
   );
 }
 
-const groupName = (owner: string): string => `agent-cells-${owner}`;
+/** The name of the directory in which the groups of one state directory are. */
+export const groupName = (owner: string): string => `agent-cells-${owner}`;
 
 async function killGroup(directory: string): Promise<void> {
   // Not there: the group is gone, or the kernel is older than 5.14; then signals end what is found to be in the group.
@@ -96,8 +97,28 @@ async function isEmpty(directory: string): Promise<boolean> {
   return /^populated 0$/m.test(await readFile(join(directory, 'cgroup.events'), 'utf8').catch(() => ''));
 }
 
-/** Children first: a group that has some cannot be removed. */
-async function removeGroup(directory: string): Promise<boolean> {
+/** Whether a group of either version has no process in it; one that is not there has none. */
+export async function isEmptyGroup(directory: string): Promise<boolean> {
+  return (await readFile(join(directory, 'cgroup.procs'), 'utf8').catch(() => '')).trim() === '';
+}
+
+/**
+ * Makes a group with all above it. Idempotent.
+ *
+ * @param handDown in version 2, the directory from which down the controllers are handed on to the group; null in version 1
+ */
+export async function makeGroup(directory: string, handDown: string | null): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  if (handDown !== null) await writeFile(join(dirname(directory), 'cgroup.subtree_control'), '+memory +cpu +pids');
+}
+
+/** Removes a group with all below it, once its processes have gone. Idempotent: answers whether there was one. */
+export async function removeGroup(directory: string, { unlessUsed = false } = {}): Promise<boolean> {
+  if (unlessUsed)
+    return rmdir(directory).then(
+      () => true,
+      () => false,
+    );
   for (const child of await childrenOf(directory)) await removeGroup(join(directory, child));
   const deadline = performance.now() + emptyWithinMs;
   for (;;) {
@@ -111,6 +132,9 @@ async function removeGroup(directory: string): Promise<boolean> {
     await delay(pollMs);
   }
 }
+
+/** The names of the groups in a group. */
+export const groupsIn = (directory: string): Promise<string[]> => childrenOf(directory);
 
 async function childrenOf(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {

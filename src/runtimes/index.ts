@@ -1,11 +1,11 @@
 import type { IsolationName } from '../domain/request.ts';
-import { createBubblewrapRuntime } from './bubblewrap.ts';
+import { type BubblewrapOptions, createBubblewrapRuntime } from './bubblewrap.ts';
 import { createDockerRuntime } from './docker.ts';
-import { createProcessRuntime, type ProcessRuntimeOptions } from './process.ts';
+import { createProcessRuntime } from './process.ts';
 import type { CellRuntime, Probe } from './runtime.ts';
 
 /** What runtimes are made from: each takes of it what it needs. */
-export type RuntimeOptions = ProcessRuntimeOptions;
+export type RuntimeOptions = BubblewrapOptions;
 
 /** Every known runtime: how it is made. */
 export const knownRuntimes: Readonly<Record<IsolationName, (options: RuntimeOptions) => CellRuntime>> = {

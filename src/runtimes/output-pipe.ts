@@ -22,7 +22,8 @@ export interface OutputPipe {
  */
 export async function openOutputPipe(near: string): Promise<OutputPipe> {
   const path = `${near}.${randomUUID()}.pipe`;
-  await promisify(execFile)('mkfifo', ['-m', '600', path]);
+  // A cell with a user of its own opens it anew where a script writes to /dev/stderr. Its name is in a directory that is closed to others.
+  await promisify(execFile)('mkfifo', ['-m', '666', path]);
   try {
     // Descriptors and not file handles, which close themselves when they are collected. Neither call waits:
     // a reader that does not block needs no writer, and the writer finds the reader.

@@ -7,12 +7,15 @@ export class PortTaken extends Error {
   override readonly name = 'PortTaken';
 }
 
+/** Where a server is: on a port of loopback, or at a Unix socket, whose path may be short for this process alone. */
+export type RelayTarget = { port: number } | { path: string };
+
 /** Ports that are bound for cells and kept, each leading to its cell's server. */
 export interface PortHolder extends AsyncDisposable {
   /** Binds a port on loopback for a cell, and keeps it: there is no moment at which a stranger could take it. Idempotent. @throws PortTaken */
   hold(cellId: string, port: number): Promise<void>;
-  /** From now on connections to the held ports of a cell go to this port on loopback. */
-  relay(cellId: string, target: number): void;
+  /** From now on connections to the held ports of a cell go there. */
+  relay(cellId: string, target: RelayTarget): void;
   /** From now on connections are refused at once: the server behind has ended, and its port may be a stranger's by now. */
   cut(cellId: string): void;
   /** Gives the ports of a cell back. Idempotent. Answers how many there were. */
@@ -25,7 +28,7 @@ interface Held {
   cellId: string;
   port: number;
   server: Server;
-  target: number | null;
+  target: RelayTarget | null;
   sockets: Set<Socket>;
 }
 
@@ -79,7 +82,7 @@ export function createPortHolder(): PortHolder {
 
 function join(held: Held, incoming: Socket): void {
   if (held.target === null) return void incoming.destroy();
-  const outgoing = connect({ host: '127.0.0.1', port: held.target });
+  const outgoing = connect('port' in held.target ? { host: '127.0.0.1', ...held.target } : held.target);
   for (const socket of [incoming, outgoing]) {
     held.sockets.add(socket);
     socket.setNoDelay(true).once('close', () => held.sockets.delete(socket));

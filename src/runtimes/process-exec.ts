@@ -2,13 +2,14 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcesses } from './end-processes.ts';
+import type { Launch } from './launch.ts';
 import { closeWriter, openOutputPipe } from './output-pipe.ts';
 import { isSame, type ProcessEntry } from './processes.ts';
 import { type RecordedOutput, recordOutput } from './record-output.ts';
 import type { Command, ExecResult } from './runtime.ts';
 import { type DetachedProcess, spawnDetached } from './spawn-detached.ts';
 
-/** How a command runs: with which environment, what belongs to it, and its limits. */
+/** How a command runs: as what, with which environment, what belongs to it, and its limits. */
 export interface ExecTerms {
   /** With the markers in it. */
   env: Record<string, string>;
@@ -18,12 +19,13 @@ export interface ExecTerms {
   earlier: Promise<unknown>;
   /** The control group of this run; null where there are none. */
   group: RunGroup | null;
+  /** Says what is started, once the group is there. */
+  launch(): Promise<Launch>;
   graceMs: number;
   outputLimitBytes: number;
 }
 
 export interface RunGroup {
-  make(): Promise<string>;
   kill(): Promise<void>;
   remove(): Promise<unknown>;
 }
@@ -44,13 +46,13 @@ export async function runCommand(command: Command, terms: ExecTerms, signal: Abo
   await endEarlier(terms);
   await using log = await openAnew(command.logFile);
   await using entered = new AsyncDisposableStack();
-  const directory = group === null ? null : await group.make();
   entered.defer(async () => void (await group?.remove()));
+  const launch = await terms.launch();
   const pipe = await openOutputPipe(command.logFile);
   using reading = new DisposableStack();
   reading.defer(() => pipe.reader.destroy());
   const startedAt = performance.now();
-  const main = await spawnDetached(command, terms.env, pipe.writer, directory).finally(() => closeWriter(pipe));
+  const main = await spawnDetached(command, launch, terms.env, pipe.writer).finally(() => closeWriter(pipe));
   const recording = recordOutput(pipe.reader, log, terms.outputLimitBytes);
   const ending = await endOf(main, recording, command.timeoutMs, signal);
   const durationMs = Math.round(performance.now() - startedAt);

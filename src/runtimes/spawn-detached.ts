@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { Writable } from 'node:stream';
 import which from 'which';
 import { enterGroup } from './cgroup.ts';
+import type { Launch } from './launch.ts';
 import { type ProcessIdentity, startTimeOf } from './processes.ts';
 import type { ProcessSpec } from './runtime.ts';
 
@@ -18,27 +20,32 @@ export interface DetachedProcess {
 /**
  * Starts a command as the leader of a session of its own, its output going to the descriptor `output`. No shell reads its words.
  *
- * @param group the directory of the control group that it is to be in; null for none
+ * @param spec what the caller asked for, in whose words an error is told
  * @throws when it cannot be started; the message says what is missing
  */
 export async function spawnDetached(
   spec: ProcessSpec,
+  launch: Launch,
   env: Record<string, string>,
   output: number,
-  group: string | null,
 ): Promise<DetachedProcess> {
+  const { command, directory, groups, inputs } = launch;
   try {
-    if (group !== null) await findProgram(spec, env);
-    const [program, ...parameters] = group === null ? spec.command : enterGroup(group, spec.command, env);
+    if (command !== spec.command || groups.length > 0) {
+      await access(spec.directory);
+      await findProgram(spec, env);
+    }
+    const [program, ...parameters] = groups.reduce((words, group) => enterGroup(group, words, env), command);
     const child = spawn(program, parameters, {
-      cwd: spec.directory,
+      cwd: directory,
       env,
       detached: true,
-      stdio: ['ignore', output, output],
+      stdio: ['ignore', output, output, ...inputs.map(() => 'pipe' as const)],
     });
     // In the turn of the event loop that spawned it: Node cannot have reaped it yet, so its number is still its own.
     const startTime = child.pid === undefined ? null : startTimeOf(child.pid);
     const exit = exitOf(child);
+    for (const [index, input] of inputs.entries()) write(child.stdio[index + 3], input);
     await once(child, 'spawn');
     if (child.pid === undefined || startTime === null) throw new Error('it does not appear in /proc');
     return { child, identity: { pid: child.pid, startTime }, exit };
@@ -48,7 +55,14 @@ export async function spawnDetached(
   }
 }
 
-/** Whoever enters a group first could say so only in its output. */
+/** One that ends before it has read all says why by its exit. */
+function write(stream: unknown, input: string | Uint8Array): void {
+  if (!(stream instanceof Writable)) return;
+  stream.on('error', () => undefined);
+  stream.end(input);
+}
+
+/** What starts the program could say only in its output that there is none. */
 async function findProgram({ command: [program], directory }: ProcessSpec, env: Record<string, string>): Promise<void> {
   if (program.includes('/')) await access(resolve(directory, program), constants.X_OK);
   else await which(program, { path: env['PATH'] ?? '/usr/bin:/bin' });

@@ -2,9 +2,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { cellMarker, ownerMarker } from '../../src/domain/names.ts';
 import type { CellRuntime } from '../../src/runtimes/runtime.ts';
-import { isRunning } from '../support/processes.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { type CellUnderTest, cellUnderTest, type CreateRuntime, script } from './cell-under-test.ts';
+import { beats, type CellUnderTest, cellUnderTest, type CreateRuntime, script } from './cell-under-test.ts';
+import { confinementContract } from './runtime-confinement.contract.ts';
 import { execContract } from './runtime-exec.contract.ts';
 
 /** One implementation of the contract, as the suite needs it. */
@@ -12,7 +12,7 @@ export interface RuntimeUnderTest {
   name: CellRuntime['name'];
   create: CreateRuntime;
   /** What this runtime does not promise, each with the reason: it is skipped, and the reason is shown. */
-  unpromised: Partial<Record<'confinement' | 'groups', string>>;
+  unpromised: Partial<Record<'confinement' | 'groups' | 'leftovers' | 'signals' | 'asking', string>>;
 }
 
 const never = new AbortController().signal;
@@ -119,12 +119,15 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
     });
 
     describe('destroying', () => {
+      // Then what a process leaves behind is over when that process is.
+      const endsWhole = subject.unpromised.leftovers !== undefined;
       const artists = ['new-session', 'double-fork', 'no-hangup', 'ignores-term', 'zombie', 'kills-parent'];
       test.each(artists)('ends a cell of the kind: %s', async (artist) => {
         await using cell = await newCell();
         const handle = await cell.runtime.start(cell.spec(script(artist)), never);
-        await cell.waitForProcesses(1);
-        expect(await cell.runtime.destroy(cell.cellId)).toBeGreaterThan(0);
+        if (!endsWhole) await cell.waitForProcesses(1);
+        const ended = await cell.runtime.destroy(cell.cellId);
+        if (!endsWhole) expect(ended).toBeGreaterThan(0);
         expect(await cell.processes()).toEqual([]);
         expect((await cell.runtime.inspect(handle)).kind).not.toBe('running');
       });
@@ -140,7 +143,7 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
       test('ends processes that are followed by others faster than they are found', async () => {
         await using cell = await newCell();
         await cell.runtime.start(cell.spec([...script('fork-chain'), '100000']), never);
-        await cell.waitForProcesses(1);
+        if (!endsWhole) await cell.waitForProcesses(1);
         await cell.runtime.destroy(cell.cellId);
         expect(await cell.processes()).toEqual([]);
       });
@@ -148,11 +151,9 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
       test('ends a child that does not carry the markers', async () => {
         await using cell = await newCell();
         await cell.runtime.start(cell.spec(script('empty-environment')), never);
-        await waitUntil(async () => (await lines(cell)).length === 1);
-        const child = Number((await lines(cell))[0]);
-        expect(await isRunning(child)).toBe(true);
+        await waitUntil(() => beats(cell));
         await cell.runtime.destroy(cell.cellId);
-        expect(await isRunning(child)).toBe(false);
+        expect(await beats(cell)).toBe(false);
       });
 
       const noGroups = subject.unpromised.groups;
@@ -161,13 +162,11 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         `ends a process that left its session, its parent and its environment${because}`,
         async () => {
           await using cell = await newCell();
-          await cell.runtime.start(cell.spec(script('sheds-all')), never);
-          await waitUntil(async () => (await lines(cell)).length === 1 && (await cell.processes()).length === 0);
-          const daemon = Number((await lines(cell))[0]);
-          expect(await isRunning(daemon)).toBe(true);
+          await cell.runtime.start(cell.spec(script('sheds-all-and-stays')), never);
+          await waitUntil(() => beats(cell));
           expect(await cell.runtime.list()).toEqual([cell.cellId]);
-          expect(await cell.runtime.destroy(cell.cellId)).toBe(1);
-          expect(await isRunning(daemon)).toBe(false);
+          expect(await cell.runtime.destroy(cell.cellId)).toBeGreaterThan(0);
+          expect(await beats(cell)).toBe(false);
           expect(await cell.runtime.list()).toEqual([]);
         },
       );
@@ -189,12 +188,14 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         expect(await cell.runtime.listEmpty()).toEqual([]);
         for (const pid of await cell.processes()) process.kill(pid, 'SIGKILL');
         await waitUntil(async () => (await cell.processes()).length === 0);
-        expect(await cell.runtime.listEmpty()).toEqual(noGroups ? [] : [cell.cellId]);
+        const left = await cell.runtime.listEmpty();
+        expect(left).toEqual(noGroups ? [] : [cell.cellId]);
         await cell.runtime.destroy(cell.cellId);
         expect(await cell.runtime.listEmpty()).toEqual([]);
       });
 
-      test('asks before it insists', async () => {
+      const abrupt = subject.unpromised.asking;
+      test.skipIf(abrupt)(`asks before it insists${abrupt ? ` (${abrupt})` : ''}`, async () => {
         await using cell = await newCell();
         const polite = `trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done`;
         await cell.runtime.start(cell.spec(['/bin/sh', '-c', polite]), never);
@@ -207,7 +208,7 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         await using cell = await newCell();
         expect(await cell.runtime.destroy(cell.cellId)).toBe(0);
         await cell.runtime.start(cell.spec(['sleep', '300']), never);
-        expect(await cell.runtime.destroy(cell.cellId)).toBe(1);
+        expect(await cell.runtime.destroy(cell.cellId)).toBeGreaterThan(0);
         expect(await cell.runtime.destroy(cell.cellId)).toBe(0);
       });
 
@@ -220,8 +221,8 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         const same = { ...elsewhere.spec(['sleep', '300']), cellId: cell.cellId };
         const bystander = await elsewhere.runtime.start(same, never);
         await cell.runtime.destroy(cell.cellId);
-        expect(await neighbour.processes()).toHaveLength(1);
-        expect(await cell.processes()).toEqual([bystander.pid]);
+        expect((await neighbour.processes()).length).toBeGreaterThan(0);
+        expect(await cell.processes()).toContain(bystander.pid);
         await elsewhere.runtime.destroy(cell.cellId);
       });
     });
@@ -238,18 +239,8 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
       });
     });
 
-    execContract(newCell, subject.unpromised.groups);
-
-    const skipped = subject.unpromised.confinement;
-    test.skipIf(skipped)(
-      `a cell cannot write outside of its directories${skipped ? ` (${skipped})` : ''}`,
-      async () => {
-        await using cell = await newCell();
-        const outside = `${cell.directory}/../outside`;
-        await cell.runtime.exec(cell.command(['/bin/sh', '-c', `echo out > '${outside}'`]), never);
-        await expect(stat(outside)).rejects.toThrow('ENOENT');
-      },
-    );
+    execContract(newCell, subject.unpromised);
+    confinementContract(newCell, subject.unpromised.confinement);
   });
 }
 

@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { chown, rm } from 'node:fs/promises';
+import { type Socket, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream';
+import { allowSocketName } from './in-cell.ts';
+
+/**
+ * Opens a Unix socket in a directory for each target that a cell may reach, and leads what comes there to that target and nowhere else.
+ * Disposing of it ends every connection.
+ *
+ * @param user who may connect besides this process's user; null for nobody
+ */
+export async function openOutlet(
+  directory: string,
+  allow: readonly string[],
+  user: number | null,
+): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  for (const [index, target] of allow.entries()) {
+    const path = join(directory, allowSocketName(index));
+    stack.use(await openWay(path, target));
+    if (user !== null) await chown(path, user, user);
+  }
+  const owned = stack.move();
+  return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function openWay(path: string, target: string): Promise<AsyncDisposable> {
+  const [host = '', port = ''] = target.split(':');
+  const sockets = new Set<Socket>();
+  const server = createServer((incoming) => {
+    // The name is looked up on the host, with each connection.
+    const outgoing = connect({ host, port: Number(port) });
+    for (const socket of [incoming, outgoing]) {
+      sockets.add(socket);
+      socket.setNoDelay(true).once('close', () => sockets.delete(socket));
+    }
+    pipeline(incoming, outgoing, () => outgoing.destroy());
+    pipeline(outgoing, incoming, () => incoming.destroy());
+  });
+  // A socket that lies there is what an earlier run left.
+  await rm(path, { force: true });
+  const before = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(before);
+  }
+  await once(server, 'listening');
+  return {
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      await rm(path, { force: true });
+    },
+  };
+}

@@ -1,0 +1,217 @@
+import { once } from 'node:events';
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { giveToCell } from '../../src/runtimes/cell-user.ts';
+import type { Confinement } from '../../src/runtimes/runtime.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { type CellUnderTest, script } from './cell-under-test.ts';
+
+const never = new AbortController().signal;
+const mebibyte = 1024 * 1024;
+
+/** What a runtime promises that confines: what its cells see, reach and use. */
+export function confinementContract(newCell: () => Promise<CellUnderTest>, unconfined: string | undefined): void {
+  const because = unconfined ? ` (${unconfined})` : '';
+
+  describe.skipIf(unconfined)(`confining a cell${because}`, () => {
+    test('lets it write its own directories, as a user of the host that is not root', async () => {
+      await using cell = await newCell();
+      expect(await run(cell, 'echo mine > own; id -u')).toMatchObject({ exitCode: 0 });
+      expect(await readFile(join(cell.directory, 'own'), 'utf8')).toBe('mine\n');
+      expect((await stat(join(cell.directory, 'own'))).uid).not.toBe(0);
+    });
+
+    test('lets it write nothing else', async () => {
+      await using cell = await newCell();
+      const places = ['/usr/outside', '/etc/outside', '/outside', '/run/cell/out/outside', '/proc/sys/kernel/hostname'];
+      // Above its own directories there is nothing but what bubblewrap made to hold them, which is gone with the cell.
+      const above = `echo out > '${cell.directory}/../outside'`;
+      const tries = places.map((path) => `(echo out > '${path}') && echo "wrote ${path}"`).join('; ');
+      await run(cell, `(${above}; ${tries}) 2>/dev/null; exit 0`);
+      expect(await output(cell)).toBe('');
+      await expect(stat(`${cell.directory}/../outside`)).rejects.toThrow('ENOENT');
+    });
+
+    test('shows it what it may read, and nothing else of the host', async () => {
+      await using cell = await newCell();
+      const secret = join(cell.directory, '..', 'secret');
+      const shown = join(cell.directory, '..', 'shown');
+      await writeFile(secret, 'of the host');
+      await writeFile(shown, 'for the cell', { mode: 0o644 });
+      const readable = [{ source: shown, target: '/run/shown' }];
+      await run(cell, `cat '${secret}' /etc/shadow /root/.bashrc; ls -A /root /home; cat /run/shown`, { readable });
+      expect(await output(cell)).toMatch(/for the cell$/);
+      expect(await output(cell)).not.toContain('of the host');
+    });
+
+    test('shows it no process but its own', async () => {
+      await using cell = await newCell();
+      await run(cell, `cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; kill -0 ${process.pid} && echo rea''ched`);
+      expect(await output(cell)).not.toContain('vitest');
+      expect(await output(cell)).not.toContain('reached');
+    });
+
+    test('gives it no network: not the loopback of the host, no route, no name', async () => {
+      await using cell = await newCell();
+      await using host = await httpServer('host');
+      await run(cell, `${ask('127.0.0.1', host.port)}; cat /proc/net/route; ${ask('169.254.169.254', 80)}; exit 0`);
+      expect(await output(cell)).not.toContain('200 OK');
+      expect(await output(cell)).not.toMatch(/^\w+\s+00000000/m);
+    });
+
+    test('leads it to the targets that it may reach, by their names, and to no other port of theirs', async () => {
+      await using cell = await newCell();
+      await using allowed = await httpServer('allowed');
+      await using other = await httpServer('other');
+      const allow = [`localhost:${allowed.port}`];
+      await run(cell, `${ask('localhost', allowed.port)}; ${ask('localhost', other.port)}; exit 0`, { allow });
+      expect(await output(cell)).toContain('allowed');
+      expect(await output(cell)).not.toContain('other');
+    });
+
+    test('leads to its server from the port that is held for it, and not where a link in its stead points', async () => {
+      await using cell = await newCell();
+      const { runtime, cellId } = cell;
+      const port = await freePort();
+      const answers = `while read -r line && [ \${#line} -gt 1 ]; do :; done; printf 'HTTP/1.0 200 OK\\r\\n\\r\\nfrom inside'`;
+      await writeFile(join(cell.directory, 'answer.sh'), answers);
+      const serve = 'exec socat TCP4-LISTEN:4096,bind=127.0.0.1,fork,reuseaddr EXEC:"sh answer.sh"';
+      await runtime.holdPort(cellId, port);
+      const spec = cell.spec(['/bin/sh', '-c', serve]);
+      await runtime.start({ ...spec, ...confined(cell, { inlet: cell.inlet }) }, never);
+      await waitUntil(async () => (await stat(join(cell.inlet, 'server.sock')).catch(() => null)) !== null);
+      await runtime.relayPort(cellId, 4096);
+      const answer = () => fetch(`http://127.0.0.1:${port}`).then((response) => response.text(), () => '');
+      await waitUntil(async () => (await answer()) === 'from inside');
+      await using elsewhere = await httpServer('elsewhere', join(cell.outlet, 'elsewhere.sock'));
+      await run(cell, `rm '${cell.inlet}/server.sock'; ln -s '${elsewhere.path}' '${cell.inlet}/server.sock'`, {
+        writable: [cell.directory, cell.inlet],
+      });
+      expect(await answer()).not.toContain('elsewhere');
+    });
+
+    test('refuses a socket that is a link when the port is led to it', async () => {
+      await using cell = await newCell();
+      await using elsewhere = await httpServer('elsewhere', join(cell.outlet, 'elsewhere.sock'));
+      await cell.runtime.start({ ...cell.spec(['sleep', '300']), ...confined(cell, { inlet: cell.inlet }) }, never);
+      await waitUntil(async () => (await stat(join(cell.inlet, 'server.sock')).catch(() => null)) !== null);
+      await run(cell, `rm '${cell.inlet}/server.sock'; ln -s '${elsewhere.path}' '${cell.inlet}/server.sock'`, {
+        writable: [cell.directory, cell.inlet],
+      });
+      await expect(cell.runtime.relayPort(cell.cellId, 4096)).rejects.toThrow();
+    });
+
+    test('ends what uses more memory than it may, says so, and lets the next one run', async () => {
+      await using cell = await newCell();
+      const limits = { memory: 64 * mebibyte, cpus: null, pids: null };
+      const eats = ['/bin/sh', '-c', 'exec tail /dev/zero'] as const;
+      const server = await cell.runtime.start({ ...cell.spec(eats), ...confined(cell, { limits }) }, never);
+      await waitUntil(async () => (await cell.runtime.inspect(server)).kind !== 'running');
+      expect(await cell.runtime.inspect(server)).toMatchObject({ outOfMemory: true });
+      await cell.runtime.destroy(cell.cellId);
+      expect(await run(cell, 'true', { limits })).toMatchObject({ exitCode: 0 });
+    });
+
+    test('keeps the number of processes below its limit, and ends a fork bomb', async () => {
+      await using cell = await newCell();
+      const limits = { memory: 256 * mebibyte, cpus: null, pids: 60 };
+      const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
+      const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
+      let most = 0;
+      const watch = setInterval(() => void cell.processes().then((found) => (most = Math.max(most, found.length))), 100);
+      expect(await result.finally(() => clearInterval(watch))).toMatchObject({ exitCode: null, timedOut: true });
+      expect(most).toBeLessThan(70);
+      expect(await cell.processes()).toEqual([]);
+    });
+
+    test('tells what a cell uses, and its limit', async () => {
+      await using cell = await newCell();
+      expect(await cell.runtime.stats(cell.cellId)).toBeNull();
+      const limits = { memory: 128 * mebibyte, cpus: 1, pids: 100 };
+      await cell.runtime.start({ ...cell.spec(['sleep', '300']), ...confined(cell, { limits }) }, never);
+      await waitUntil(async () => ((await cell.runtime.stats(cell.cellId))?.processes ?? 0) > 0);
+      const stats = await cell.runtime.stats(cell.cellId);
+      expect(stats).toMatchObject({ memoryLimit: 128 * mebibyte });
+      expect(stats?.memory).toBeGreaterThan(0);
+    });
+
+    test('gives it no further namespaces, no mounts, and no sockets that know no namespace', async () => {
+      await using cell = await newCell();
+      await run(
+        cell,
+        [
+          'unshare --user true && echo namespaces',
+          'mount -t tmpfs none /tmp && echo mounts',
+          // AF_VSOCK and AF_ALG, by their numbers.
+          `perl -e 'socket(S, 40, 1, 0) and print "vsock\\n"'`,
+          `perl -e 'socket(S, 38, 5, 0) and print "alg\\n"'`,
+          'exit 0',
+        ].join('; '),
+      );
+      expect(await output(cell)).not.toMatch(/^(namespaces|mounts|vsock|alg)$/m);
+    });
+
+    test('leaves it no way to root by a file with the bit of its owner set', async () => {
+      await using cell = await newCell();
+      await run(cell, 'cp /usr/bin/id own-id; chmod 4755 own-id; ./own-id -u; sudo -n id -u; exit 0');
+      expect((await stat(join(cell.directory, 'own-id'))).uid).not.toBe(0);
+      expect(await output(cell)).not.toMatch(/^0$/m);
+    });
+
+    test('does not follow a link of the cell when it is given its files', async () => {
+      await using cell = await newCell();
+      const theirs = join(cell.directory, '..', 'theirs');
+      await mkdir(theirs);
+      await chmod(theirs, 0o700);
+      await symlink(theirs, join(cell.directory, 'link'));
+      await giveToCell(cell.cellId, [cell.directory]);
+      expect((await stat(theirs)).uid).toBe(process.getuid?.());
+    });
+  });
+}
+
+/** The confinement of a cell, changed. */
+function confined(cell: CellUnderTest, change: Partial<Confinement>): { confinement: Confinement } {
+  const { confinement } = cell.spec(['true']);
+  if (confinement === undefined) throw new Error('the runtime does not confine');
+  return { confinement: { ...confinement, ...change } };
+}
+
+function run(cell: CellUnderTest, text: string, change: Partial<Confinement> = {}) {
+  return cell.runtime.exec({ ...cell.command(['/bin/sh', '-c', text]), ...confined(cell, change) }, never);
+}
+
+const output = (cell: CellUnderTest): Promise<string> => readFile(cell.logFile, 'utf8');
+
+/** Asks a web server, by what every system has. */
+const ask = (host: string, port: number): string =>
+  `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 socat - TCP4:${host}:${port},connect-timeout=2`;
+
+interface WebServer extends AsyncDisposable {
+  port: number;
+  path: string;
+}
+
+async function httpServer(text: string, path?: string): Promise<WebServer> {
+  const server = createServer((_request, response) => response.end(text));
+  if (path === undefined) server.listen(0, '127.0.0.1');
+  else server.listen(path);
+  await once(server, 'listening');
+  if (path !== undefined) await chmod(path, 0o777);
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    path: path ?? '',
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  await using server = await httpServer('');
+  return server.port;
+}
