@@ -69,7 +69,7 @@ export function inCell(
     ...insideTargets(allow).map(({ address, port }, index) => way(address, port, allowSocketName(index))),
   ];
   // Without an output of the command's: nobody waits for a relay at the end of it.
-  const started = relays.map(({ from, to }) => `socat ${from} ${to} >/dev/null 2>&1 &`);
+  const started = relays.map(({ from, to }) => `socat -t ${halfOpenSeconds} ${from} ${to} >/dev/null 2>&1 &`);
   const awaited = relays.map(
     ({ ready }) => `tries=0; until ${ready} || [ $((tries += 1)) -gt ${mostTries} ]; do sleep 0.01; done`,
   );
@@ -91,6 +91,8 @@ const serverRelay: Relay = {
   ready: `[ -S ${insidePaths.inlet}/${serverSocketName} ]`,
 };
 
+/** How long one side may go on when the other has said all that it has to say; by itself socat gives it half a second. */
+const halfOpenSeconds = 3600;
 /** As `/proc/net/tcp` has it. */
 const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
 /** How often it is asked whether a relay listens, which takes a few milliseconds. Later than that the command has to see for itself. */

@@ -29,9 +29,9 @@ export async function openOutlet(
 async function openWay(path: string, target: string): Promise<AsyncDisposable> {
   const [host = '', port = ''] = target.split(':');
   const sockets = new Set<Socket>();
-  const server = createServer((incoming) => {
+  const server = createServer({ allowHalfOpen: true }, (incoming) => {
     // The name is looked up on the host, with each connection.
-    const outgoing = connect({ host, port: Number(port) });
+    const outgoing = connect({ host, port: Number(port), allowHalfOpen: true });
     for (const socket of [incoming, outgoing]) {
       sockets.add(socket);
       socket.setNoDelay(true).once('close', () => sockets.delete(socket));

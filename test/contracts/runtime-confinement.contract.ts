@@ -187,7 +187,7 @@ const output = (cell: CellUnderTest): Promise<string> => readFile(cell.logFile, 
 
 /** Asks a web server, by what every system has. */
 const ask = (host: string, port: number): string =>
-  `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 socat - TCP4:${host}:${port},connect-timeout=2`;
+  `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 socat -t 4 - TCP4:${host}:${port},connect-timeout=2`;
 
 interface WebServer extends AsyncDisposable {
   port: number;
