@@ -49,8 +49,18 @@ function isNewEnough(text: string): boolean {
 /** As the user of a cell would: for root that is another one. */
 async function whyNoSandbox(isRoot: boolean): Promise<string | null> {
   const sandbox = [
-    ...['bwrap', '--unshare-user', '--unshare-all', '--disable-userns', '--ro-bind', '/', '/'],
-    ...['--proc', '/proc', '--dev', '/dev', 'true'],
+    'bwrap',
+    '--unshare-user',
+    '--unshare-all',
+    '--disable-userns',
+    '--ro-bind',
+    '/',
+    '/',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    'true',
   ];
   const asSomebody = ['setpriv', '--reuid=1073741823', '--regid=1073741823', '--clear-groups', '--no-new-privs'];
   const [program = '', ...words] = isRoot ? [...asSomebody, ...sandbox] : sandbox;

@@ -139,7 +139,9 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
       if (isAlive(handle)) return { kind: 'running' };
       const known = exits.get(keyOf(handle));
       const cause = (await kind.limits?.outOfMemory(handle.cellId)) ? { outOfMemory: true } : {};
-      return known === undefined ? { kind: 'gone', ...cause } : { kind: 'exited', exitCode: await known.exit, ...cause };
+      return known === undefined
+        ? { kind: 'gone', ...cause }
+        : { kind: 'exited', exitCode: await known.exit, ...cause };
     },
     stats: async (cellId) => cellStats(owner, cellId, (await kind.limits?.memoryLimit(cellId)) ?? null),
     holdPort: (cellId, port) => ports.hold(cellId, port),

@@ -57,10 +57,9 @@ export function inCell(
   { inlet, outlet, model, allow }: Confinement,
   env: Readonly<Record<string, string>>,
 ): [string, ...string[]] {
-  const { inlet: inside, outlet: outside } = insidePaths;
   const way = (address: string, port: number, socket: string): Relay => ({
     from: `TCP4-LISTEN:${port},bind=${address},reuseaddr,fork`,
-    to: `UNIX-CONNECT:${outside}/${socket}`,
+    to: `UNIX-CONNECT:${insidePaths.outlet}/${socket}`,
     ready: `grep -q ':${hex(port)} 00000000:0000 0A' /proc/net/tcp`,
   });
   const relays: Relay[] = [

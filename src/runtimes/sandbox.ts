@@ -87,7 +87,8 @@ export async function sandboxOf(
   );
   const sandbox: [string, ...string[]] = [programs.bwrap, '--args', inner, '--', ...command];
   if (user === null || outer === null) return { command: keeper(sandbox), inputs };
-  if (programs.setpriv === null) throw new Error('there is no setpriv, without which a cell cannot have a user of its own');
+  if (programs.setpriv === null)
+    throw new Error('there is no setpriv, without which a cell cannot have a user of its own');
   const dropped = [programs.setpriv, ...asUser(user), ...sandbox];
   return { command: [programs.bwrap, '--args', outer, '--', ...dropped], inputs };
 }
@@ -103,9 +104,17 @@ const words = (list: readonly string[]): string => list.map((word) => `${word}\0
 
 /** Ended by signals and in no terminal of ours; the whole of it ends when what is above it does. */
 const namespaces = [
-  ...['--unshare-user', '--unshare-all', '--disable-userns'],
-  ...['--uid', String(inside.id), '--gid', String(inside.id), '--hostname', inside.name],
-  ...['--die-with-parent', '--new-session'],
+  '--unshare-user',
+  '--unshare-all',
+  '--disable-userns',
+  '--uid',
+  String(inside.id),
+  '--gid',
+  String(inside.id),
+  '--hostname',
+  inside.name,
+  '--die-with-parent',
+  '--new-session',
 ];
 
 /**
@@ -121,8 +130,12 @@ const keeper = (sandbox: readonly string[]): [string, ...string[]] => [
 ];
 
 const asUser = (user: number): string[] => [
-  ...[`--reuid=${user}`, `--regid=${user}`, '--clear-groups'],
-  ...['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'],
+  `--reuid=${user}`,
+  `--regid=${user}`,
+  '--clear-groups',
+  '--inh-caps=-all',
+  '--bounding-set=-all',
+  '--no-new-privs',
 ];
 
 interface Bind {

@@ -50,7 +50,11 @@ function filterOf({ audit, denied, clone, clone3, socket, ioctl, otherAbiFrom }:
     ...when(jumpIfEqual, clone3, errno(ENOSYS)),
     ...denied.flatMap((number) => when(jumpIfEqual, number, errno(EPERM))),
     ...ofCall(clone, 0, when(jumpIfAnyBit, newNamespaces, errno(EPERM))),
-    ...ofCall(ioctl, 1, terminalRequests.flatMap((number) => when(jumpIfEqual, number, errno(EPERM)))),
+    ...ofCall(
+      ioctl,
+      1,
+      terminalRequests.flatMap((number) => when(jumpIfEqual, number, errno(EPERM))),
+    ),
     ...ofCall(socket, 0, [
       ...families.map((family, index): Instruction => [jumpIfEqual, families.length - index, 0, family]),
       [answer, 0, 0, errno(EAFNOSUPPORT)],

@@ -83,7 +83,15 @@ export function systemCalls(machine: string): SystemCalls | null {
         denied: deniedOn(0),
       };
     case 'arm64':
-      return { audit: 0xc00000b7, otherAbiFrom: null, clone: 220, clone3: 435, socket: 198, ioctl: 29, denied: deniedOn(1) };
+      return {
+        audit: 0xc00000b7,
+        otherAbiFrom: null,
+        clone: 220,
+        clone3: 435,
+        socket: 198,
+        ioctl: 29,
+        denied: deniedOn(1),
+      };
     default:
       return null;
   }

@@ -72,7 +72,11 @@ export async function cellUnderTest(create: CreateRuntime, given?: { owner: stri
     limits: { memory: null, cpus: null, pids: null },
   };
   const spec = (command: ProcessSpec['command']) => ({
-    ...{ cellId, command, directory, env, logFile },
+    cellId,
+    command,
+    directory,
+    env,
+    logFile,
     ...(runtime.confines ? { confinement } : {}),
   });
   const processes = async () => (await processesMarked(cellMarker, cellId)).map(({ pid }) => pid);

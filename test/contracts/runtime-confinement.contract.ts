@@ -48,7 +48,10 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('shows it no process but its own', async () => {
       await using cell = await newCell();
-      await run(cell, `cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; kill -0 ${process.pid} && echo rea''ched`);
+      await run(
+        cell,
+        `cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; kill -0 ${process.pid} && echo rea''ched`,
+      );
       expect(await output(cell)).not.toContain('vitest');
       expect(await output(cell)).not.toContain('reached');
     });
@@ -83,7 +86,11 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       await runtime.start({ ...spec, ...confined(cell, { inlet: cell.inlet }) }, never);
       await waitUntil(async () => (await stat(join(cell.inlet, 'server.sock')).catch(() => null)) !== null);
       await runtime.relayPort(cellId, 4096);
-      const answer = () => fetch(`http://127.0.0.1:${port}`).then((response) => response.text(), () => '');
+      const answer = () =>
+        fetch(`http://127.0.0.1:${port}`).then(
+          (response) => response.text(),
+          () => '',
+        );
       await waitUntil(async () => (await answer()) === 'from inside');
       await using elsewhere = await httpServer('elsewhere', join(cell.outlet, 'elsewhere.sock'));
       await run(cell, `rm '${cell.inlet}/server.sock'; ln -s '${elsewhere.path}' '${cell.inlet}/server.sock'`, {
@@ -120,7 +127,10 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
       const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
       let most = 0;
-      const watch = setInterval(() => void cell.processes().then((found) => (most = Math.max(most, found.length))), 100);
+      const watch = setInterval(
+        () => void cell.processes().then((found) => (most = Math.max(most, found.length))),
+        100,
+      );
       expect(await result.finally(() => clearInterval(watch))).toMatchObject({ exitCode: null, timedOut: true });
       expect(most).toBeLessThan(70);
       expect(await cell.processes()).toEqual([]);
