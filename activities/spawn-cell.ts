@@ -1,6 +1,6 @@
 import { bootCell } from '../src/cell/boot.ts';
 import type { CellHost } from '../src/cell/host.ts';
-import { RepositoryError } from '../src/git/errors.ts';
+import { RepositoryError, RepositoryNotAllowed } from '../src/git/errors.ts';
 import type { HostActivities, SpawnInput, SpawnedCell } from './contract.ts';
 import { failure, messageOf } from './failure.ts';
 import { untilHostCloses } from './until-host-closes.ts';
@@ -19,6 +19,11 @@ export const createSpawnCell =
         return cell;
       } catch (error) {
         if (signal.aborted) throw error;
+        if (error instanceof RepositoryNotAllowed) {
+          const { workflowId, runId } = input.owner;
+          const refusal = { cellId: input.cellId, workflowId, runId, field: 'repository', why: error.message };
+          await host.audit.record({ event: 'refused', what: 'repository', ...refusal });
+        }
         if (error instanceof RepositoryError) throw failure('RepositoryError', error.message, { cause: error });
         host.spawns.failed(input.cellId);
         throw failure('SpawnFailed', messageOf(error), { cause: error });

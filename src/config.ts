@@ -55,6 +55,8 @@ export interface Config {
   hostLostAfterMs: number;
   /** How long the artifacts of an ended cell are kept. */
   artifactRetentionMs: number;
+  /** How long the lines of the audit log are kept. */
+  auditRetentionMs: number;
   /** The providers' own variables, `*_API_KEY`, to be handed to OpenCode servers. */
   providerEnvironment: Record<string, string>;
   /** Temporal's own variables, `TEMPORAL_*`, and where its profiles lie: what `@temporalio/envconfig` reads. */
@@ -106,6 +108,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     hostLostAfterMs: get('CELLS_HOST_LOST_AFTER'),
     path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
+    auditRetentionMs: get('CELLS_AUDIT_RETENTION'),
     providerEnvironment: pick(values, isProviderKey),
     temporal: temporalEnvironment(values),
   };
@@ -177,6 +180,7 @@ const settings = {
   CELLS_SERVER_MEMORY: { schema: size, default: () => '1g' },
   CELLS_HOST_LOST_AFTER: { schema: duration, default: () => '2m' },
   CELLS_ARTIFACT_RETENTION: { schema: duration, default: () => '7d' },
+  CELLS_AUDIT_RETENTION: { schema: duration, default: () => '90d' },
 } as const;
 
 type SettingName = keyof typeof settings;

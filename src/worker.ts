@@ -11,6 +11,7 @@ import { acquireHostLock } from './cell/hostlock.ts';
 import { emptyTrash, trashEmptied } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
+import { version } from './domain/version.ts';
 import { connectSupervisor } from './supervisor/client.ts';
 import type { Logger } from './telemetry/log.ts';
 import { metrics } from './telemetry/metrics.ts';
@@ -63,6 +64,8 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, { supervisor });
   warnOfRuntime(config, host);
+  await host.audit.record({ event: 'worker', state: 'started', version, runtime: host.defaultRuntime });
+  stack.defer(() => host.audit.record({ event: 'worker', state: 'stopped', version }));
   await emptyTrash(config.stateDirectory);
   stack.defer(trashEmptied);
   const target = temporalTarget(config.temporal);
@@ -77,7 +80,13 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   stack.defer(() => native.close());
   const meter = Runtime.instance().metricMeter;
   const reaped = meter.createCounter(metrics.reaped.name, metrics.reaped.unit, metrics.reaped.description);
-  stack.use(await startReaping(host, client, { reaped, artifactRetentionMs: config.artifactRetentionMs }));
+  stack.use(
+    await startReaping(host, client, {
+      reaped,
+      artifactRetentionMs: config.artifactRetentionMs,
+      auditRetentionMs: config.auditRetentionMs,
+    }),
+  );
 
   const admission = stack.use(await startAdmission(host, config));
   signal.addEventListener('abort', admission.stop, { once: true });

@@ -25,7 +25,7 @@ export async function closeCell(host: CellHost, cellId: string): Promise<RevertR
       return null;
     },
   );
-  await teardownCell(host, cellId);
+  await teardownCell(host, cellId, `host ${host.hostId} ended its cells`);
   host.log.info({ cellId, revertedRef: kept?.revertedRef ?? null }, 'ended the cell, which is made anew elsewhere');
   return kept;
 }

@@ -2,6 +2,7 @@ import type { Semaphore } from 'async-mutex';
 import type { Logger } from 'pino';
 import type { IsolationName } from '../domain/request.ts';
 import type { ModelGateway } from '../gateway/model-gateway.ts';
+import type { AuditLog } from '../journal/audit.ts';
 import type { BaseConfig } from '../opencode/config.ts';
 import type { KnownModels } from '../opencode/models.ts';
 import type { ProviderGate } from '../providers/provider-gate.ts';
@@ -56,4 +57,6 @@ export interface CellHost {
   /** Aborted when this host ends its cells on purpose, after its last claim: steps at work stop, and no agent is started any more. */
   readonly closing: AbortController;
   readonly log: Logger;
+  /** What the host did and refused, for a person to look into later. */
+  readonly audit: AuditLog;
 }

@@ -19,6 +19,9 @@ export async function keepLease(host: CellHost, { cellId, owner, request }: Spaw
 }
 
 /** The model of a request, else of its agent type, else of the host. */
-export function modelOf(host: CellHost, { model, agentType }: SpawnInput['request']): string {
+export function modelOf(
+  host: Pick<CellHost, 'templates' | 'opencode'>,
+  { model, agentType }: SpawnInput['request'],
+): string {
   return model ?? findTemplate(host.templates, agentType).model ?? host.opencode.model ?? fallbackModel;
 }

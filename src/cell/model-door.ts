@@ -53,7 +53,10 @@ export const goesThroughGateway = (
 ): boolean => behindGateway || runtimes[runtime].runtime.confines;
 
 /** @throws NoModelRoute when a cell with this model could not reach it. */
-export function routesOf(host: CellHost, model: string): Promise<ProviderRoute[]> {
+export function routesOf(
+  host: Pick<CellHost, 'opencode' | 'opencodeFile' | 'providerEnvironment'>,
+  model: string,
+): Promise<ProviderRoute[]> {
   const directory = host.opencodeFile === null ? null : dirname(host.opencodeFile);
   return modelRoutes(host.opencode, model, { variables: host.providerEnvironment, directory });
 }

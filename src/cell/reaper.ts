@@ -78,11 +78,17 @@ function unownedWarm(host: CellHost, { records, directories }: WarmList, adopted
 }
 
 /** Releases what was found. Idempotent. Answers false where it was not released, and says so in the log. */
-export async function releaseUnowned(host: CellHost, { resource, cellId }: Unowned): Promise<boolean> {
+export async function releaseUnowned(host: CellHost, unowned: Unowned): Promise<boolean> {
+  const released = await release(host, unowned);
+  await host.audit.record({ event: 'reaped', ...unowned, released });
+  return released;
+}
+
+async function release(host: CellHost, { resource, cellId, why }: Unowned): Promise<boolean> {
   try {
     switch (resource) {
       case 'cell':
-        await teardownCell(host, cellId);
+        await teardownCell(host, cellId, why);
         return true;
       case 'process':
         return (await destroyed(host, cellId)).some((ended) => ended > 0);

@@ -12,9 +12,14 @@ import { discardSoon } from './trash.ts';
  * Releases everything that a cell owns, and its lease last. Idempotent: a cell that never was, or is gone, is a success.
  * One release that fails does not stop the others; then the lease stays, so that the reaper tries again.
  *
+ * @param why what the audit log says of it. Default: its run is over.
  * @throws AggregateError with every release that failed.
  */
-export async function teardownCell(host: CellHost, cellId: string): Promise<TeardownReport> {
+export async function teardownCell(
+  host: CellHost,
+  cellId: string,
+  why = 'its run came to its end',
+): Promise<TeardownReport> {
   const found = await host.leases.read(cellId);
   const lease = found.kind === 'lease' ? found.lease : null;
   // Whoever is still at a step of this cell, a frozen worker say, finds itself shut out.
@@ -32,6 +37,10 @@ export async function teardownCell(host: CellHost, cellId: string): Promise<Tear
   if (errors.length > 0)
     throw new AggregateError(errors, `cell ${cellId} was not released whole: ${errors.map(String).join('; ')}`);
   ((await host.leases.remove(cellId)) ? report.released : report.alreadyGone).push('lease');
+  if (lease) {
+    const { workflowId, runId } = lease.owner;
+    await host.audit.record({ event: 'ended', cellId, workflowId, runId, why, released: report.released });
+  }
   return report;
 }
 

@@ -55,6 +55,10 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   config: { summary: 'show and set the defaults of this host', load: () => import('./commands/config.ts') },
   image: { summary: 'make the image that cells in Docker run on', load: () => import('./commands/image.ts') },
+  audit: {
+    summary: 'print what this host did for whom, and what it refused',
+    load: () => import('./commands/audit.ts'),
+  },
   reap: { summary: 'release what cells left behind on this host', load: () => import('./commands/reap.ts') },
   doctor: { summary: 'check this host, and say how to mend what is wrong', load: () => import('./commands/doctor.ts') },
   'scripted-model': {

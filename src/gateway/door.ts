@@ -24,8 +24,14 @@ const mostConnections = 64;
 /**
  * Opens the door of a cell. Whoever can open the socket is the cell; on the port anybody of the host can knock, so it takes a
  * token that only the cell was given.
+ *
+ * @param refused hears of those who knocked without it
  */
-export async function openDoor(plan: DoorPlan, answer: Answer): Promise<OpenDoor> {
+export async function openDoor(
+  plan: DoorPlan,
+  answer: Answer,
+  refused: (refusal: Refusal) => void = () => undefined,
+): Promise<OpenDoor> {
   await using stack = new AsyncDisposableStack();
   const underWay = new Set<Promise<void>>();
   const closing = new AbortController();
@@ -36,7 +42,7 @@ export async function openDoor(plan: DoorPlan, answer: Answer): Promise<OpenDoor
   // First nobody comes in any more, then whoever is in has to go.
   stack.defer(() => Promise.allSettled(underWay).then(() => undefined));
   stack.defer(() => closing.abort(new Error('the cell is closed')));
-  const door = plan.kind === 'socket' ? await openSocket(stack, plan, enter) : await openPort(stack, enter);
+  const door = plan.kind === 'socket' ? await openSocket(stack, plan, enter) : await openPort(stack, enter, refused);
   const owned = stack.move();
   return { door, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -59,13 +65,19 @@ async function openSocket(
   return { kind: 'socket', path };
 }
 
-async function openPort(stack: AsyncDisposableStack, enter: Handler): Promise<Door> {
+async function openPort(
+  stack: AsyncDisposableStack,
+  enter: Handler,
+  refused: (refusal: Refusal) => void,
+): Promise<Door> {
   const token = randomBytes(32).toString('base64url');
   const server = await listen(
     stack,
     (request, response) => {
-      if (sameToken(tokenOf(request), token)) enter(request, response);
-      else sendRefusal(response, new Refusal('unauthorized', 'this is the door of another cell'));
+      if (sameToken(tokenOf(request), token)) return enter(request, response);
+      const refusal = new Refusal('unauthorized', 'this is the door of another cell');
+      refused(refusal);
+      sendRefusal(response, refusal);
     },
     { host: '127.0.0.1', port: 0 },
   );

@@ -25,6 +25,8 @@ export interface ExchangeDeps {
   limits: ExchangeLimits;
   /** Hears until when the request waits for a cool-down, milliseconds since the epoch; null when it no longer does. */
   waiting: (until: number | null) => void;
+  /** Hears of the refusal of the request. */
+  refuse: (refusal: Refusal) => void;
 }
 
 /** All in milliseconds. */
@@ -66,6 +68,7 @@ export async function passOn(deps: ExchangeDeps, exchange: Exchange): Promise<Ex
     else if (refusal.code === 'token_budget_spent') outcome = 'refused';
     else if (refusal.code === 'cooling_down') outcome = 'error';
     deps.meter.ended(label, outcome);
+    if (!gone.aborted) deps.refuse(refusal);
     if (response.headersSent || gone.aborted) response.destroy();
     else sendRefusal(response, refusal);
     return outcome;

@@ -1,7 +1,7 @@
 import type { TokenUsage } from '../domain/outcome.ts';
 import { type Budget, type BudgetState, createBudget } from './budget.ts';
 import { createCooldowns } from './cooldown.ts';
-import { type Door, type OpenDoor, openDoor } from './door.ts';
+import { type Answer, type Door, type OpenDoor, openDoor } from './door.ts';
 import { type ExchangeLimits, passOn } from './exchange.ts';
 import { type CellGrant, type ProviderRoute, modelLabel } from './grant.ts';
 import { createInputRates } from './input-rate.ts';
@@ -9,6 +9,7 @@ import { type CellLedger, openLedger } from './ledger.ts';
 import { type ModelFigures, createMeter } from './meter.ts';
 import { readModelRequest } from './model-request.ts';
 import { Refusal, sendRefusal } from './refusal.ts';
+import { type Refused, countRefusals } from './refusal-count.ts';
 
 /** What a cell uses of its models, and whether it waits. */
 export interface CellAccount {
@@ -44,6 +45,8 @@ export interface GatewayOptions {
   /** The file with the account of a cell. Its directory exists. */
   ledgerOf: (cellId: string) => string;
   limits?: Partial<ExchangeLimits>;
+  /** Hears of requests that were not allowed, gathered so that nobody can flood whoever writes them down. */
+  refused?: (refused: Refused) => void;
 }
 
 const usualLimits: ExchangeLimits = { silenceMs: 120_000, totalMs: 3_600_000, longestWaitMs: 900_000 };
@@ -58,11 +61,12 @@ interface OpenCell {
   door: OpenDoor;
 }
 
-export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
+export function createGateway({ ledgerOf, limits, refused = () => undefined }: GatewayOptions): Gateway {
   const cells = new Map<string, Promise<OpenCell>>();
   const opened = new Map<string, OpenCell>();
   const meter = createMeter();
   const cooldowns = createCooldowns();
+  const refusals = countRefusals(refused);
   const allLimits = { ...usualLimits, ...limits };
 
   const openCell = async (grant: CellGrant): Promise<OpenCell> => {
@@ -76,7 +80,8 @@ export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
       active: 0,
       refused: false,
     };
-    const door = await openDoor(grant.door ?? { kind: 'loopback' }, async (request, response, gone) => {
+    const refuse = (refusal: Refusal) => refusals.refused(grant.cellId, refusal);
+    const enter: Answer = async (request, response, gone) => {
       cell.active += 1;
       const place = {};
       try {
@@ -84,17 +89,19 @@ export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
         const model = modelLabel(call.route.provider, call.model);
         const waiting = (until: number | null) =>
           void (until === null ? cell.waiting.delete(place) : cell.waiting.set(place, { model, until }));
-        const deps = { budget: cell.budget, rates, ledger, cooldowns, meter, limits: allLimits, waiting };
+        const deps = { budget: cell.budget, rates, ledger, cooldowns, meter, limits: allLimits, waiting, refuse };
         if ((await passOn(deps, { call, request, response, gone })) === 'refused') cell.refused = true;
       } catch (error) {
         // What is left of a body that is too large is read and dropped: its client listens only when it has sent all.
         request.resume();
+        if (error instanceof Refusal) refuse(error);
         if (error instanceof Refusal && !response.headersSent) sendRefusal(response, error);
         else response.destroy();
       } finally {
         cell.active -= 1;
       }
-    });
+    };
+    const door = await openDoor(grant.door ?? { kind: 'loopback' }, enter, refuse);
     return Object.assign(cell, { door });
   };
   const close = async (cellId: string): Promise<void> => {
@@ -103,6 +110,7 @@ export function createGateway({ ledgerOf, limits }: GatewayOptions): Gateway {
     opened.delete(cellId);
     const cell = await opening?.catch(() => null);
     await cell?.door[Symbol.asyncDispose]();
+    refusals.closed(cellId);
   };
 
   return {

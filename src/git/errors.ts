@@ -3,6 +3,9 @@ export class RepositoryError extends Error {
   override readonly name = 'RepositoryError';
 }
 
+/** The repository is not one that this worker may work on. */
+export class RepositoryNotAllowed extends RepositoryError {}
+
 /** The worktree of a cell, or what ties it to its repository, is no longer there. */
 export class WorktreeGone extends Error {
   override readonly name = 'WorktreeGone';

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isAllowed, isUrl } from './allow-list.ts';
-import { RepositoryError } from './errors.ts';
+import { RepositoryError, RepositoryNotAllowed } from './errors.ts';
 import { git, GitFailed } from './git.ts';
 import { openMirror, withoutCredentials } from './mirror.ts';
 
@@ -29,7 +29,7 @@ export async function openRepository(
     );
   }
   if (!(await isAllowed(repository, allowed))) {
-    throw new RepositoryError(
+    throw new RepositoryNotAllowed(
       `${withoutCredentials(repository)} is not a repository that this worker may work on; add it, or a path or URL above it, to CELLS_REPOSITORIES of the worker`,
     );
   }

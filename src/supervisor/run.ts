@@ -8,11 +8,13 @@ import { adoptedBy } from '../cell/server-place.ts';
 import { waitingWarm } from '../cell/warm-record.ts';
 import { version } from '../domain/version.ts';
 import { createGateway } from '../gateway/gateway.ts';
+import { openAudit } from '../journal/audit.ts';
 import { findGroupRoot, type GroupSetting } from '../runtimes/cgroup-root.ts';
 import { endOwner } from '../runtimes/end-owner.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
 import { createProcessRuntime } from '../runtimes/process.ts';
 import { createApi } from './api.ts';
+import { auditedGateway, auditedRuntime } from './audited.ts';
 import { holdLifeline } from './lifeline.ts';
 import { acquireSupervisorLock, untilNoWatchdog } from './lock.ts';
 import { type SupervisorInfo, apiVersion, socketOf } from './protocol.ts';
@@ -50,8 +52,17 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   stack.defer(() => lifeline.release());
 
   const ports = stack.use(createPortHolder());
-  const runtime = createProcessRuntime({ owner, ports, groupRoot });
-  const gateway = stack.use(createGateway({ ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger }));
+  const audit = openAudit(stateDirectory, { by: 'supervisor', lost: sayLost });
+  const runtime = auditedRuntime(createProcessRuntime({ owner, ports, groupRoot }), audit);
+  const gateway = auditedGateway(
+    stack.use(
+      createGateway({
+        ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger,
+        refused: (refused) => void audit.record({ event: 'refused', what: 'model-request', ...refused }),
+      }),
+    ),
+    audit,
+  );
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
@@ -82,9 +93,14 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const socket = socketOf(stateDirectory);
   await listen(server, socket);
   stack.defer(() => closeServer(server, socket));
+  await audit.record({ event: 'supervisor', state: 'started', version });
+  stack.defer(() => audit.record({ event: 'supervisor', state: 'stopped', version }));
   ready?.({ pid: process.pid, socket });
   await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
 }
+
+/** Into the log of the supervisor. */
+const sayLost = (error: unknown): void => console.error('the audit log could not be written:', error);
 
 async function listen(server: Server, socket: string): Promise<void> {
   // We hold the lock: a socket that lies there is what a killed one left.

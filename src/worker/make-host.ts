@@ -8,6 +8,7 @@ import { createLeaseStore } from '../cell/leases.ts';
 import type { Config } from '../config.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { ModelGateway } from '../gateway/model-gateway.ts';
+import { openAudit } from '../journal/audit.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { writeModels } from '../opencode/models.ts';
 import { findGroupRoot } from '../runtimes/cgroup-root.ts';
@@ -78,6 +79,10 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     spawns: createBreaker(),
     closing: new AbortController(),
     log,
+    audit: openAudit(config.stateDirectory, {
+      by: 'worker',
+      lost: (error) => log.error({ error }, 'the audit log could not be written'),
+    }),
   };
 }
 

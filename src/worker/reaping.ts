@@ -36,7 +36,7 @@ function livesIn(memo: Record<string, unknown> | undefined, owner: Parameters<Is
 export async function startReaping(
   host: CellHost,
   client: Client,
-  options: { reaped: MetricCounter; artifactRetentionMs: number },
+  options: { reaped: MetricCounter; artifactRetentionMs: number; auditRetentionMs: number },
 ): Promise<AsyncDisposable> {
   const isOpen = askTemporal(client);
   const look = async () => {
@@ -44,6 +44,7 @@ export async function startReaping(
       host.log.info({ ...unowned }, 'releasing what nobody owns any more');
       if (await releaseUnowned(host, unowned)) options.reaped.add(1, { resource: unowned.resource });
     }
+    await host.audit.expire(options.auditRetentionMs);
     const { leases } = await host.leases.list();
     await expireArtifacts(
       host.stateDirectory,

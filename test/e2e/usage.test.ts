@@ -21,6 +21,7 @@ const commands = [
   'cancel',
   'supervisor',
   'config',
+  'audit',
   'reap',
   'doctor',
   'scripted-model',

@@ -17,6 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/config.ts': ['src/config', 'src/domain'],
 
   'src/git': ['src/domain'],
+  'src/journal': ['src/domain'],
   'src/gateway': ['src/domain'],
   'src/opencode': ['src/domain', 'src/gateway'],
   'src/providers': [],
@@ -30,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/domain',
     'src/gateway',
     'src/git',
+    'src/journal',
     'src/opencode',
     'src/providers',
     'src/runtimes',
@@ -41,6 +43,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/cell',
     'src/gateway',
     'src/git',
+    'src/journal',
     'src/opencode',
     'src/templates',
     'activities/contract.ts',
@@ -53,13 +56,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/client.ts': ['src/domain', 'src/temporal', 'src/client', 'workflows/messages.ts'],
 
   // Small, and without the Temporal SDK: it outlives workers.
-  'src/supervisor': ['src/domain', 'src/cell', 'src/gateway', 'src/runtimes'],
+  'src/supervisor': ['src/domain', 'src/cell', 'src/gateway', 'src/journal', 'src/runtimes'],
 
   'src/worker': [
     ...base,
     'src/telemetry/metrics.ts',
     'src/cell',
     'src/gateway',
+    'src/journal',
     'src/opencode',
     'src/providers',
     'src/runtimes',
@@ -89,6 +93,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/worker',
     'src/worker.ts',
     'src/cell',
+    'src/gateway',
+    'src/git',
+    'src/journal',
     'src/opencode',
     'src/runtimes',
     'src/supervisor',

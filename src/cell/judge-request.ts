@@ -1,0 +1,55 @@
+import type { ParsedCellRequest } from '../domain/request.ts';
+import { findTemplate } from '../templates/load.ts';
+import type { AgentTemplate } from '../templates/template.ts';
+import type { CellHost } from './host.ts';
+import { modelOf } from './keep-lease.ts';
+import { goesThroughGateway, routesOf } from './model-door.ts';
+
+/** What of a request this host cannot do. */
+export interface RequestFault {
+  field: string;
+  why: string;
+  cause?: unknown;
+}
+
+/** What is asked of a host to judge a request. */
+export type JudgingHost = Pick<
+  CellHost,
+  'templates' | 'runtimes' | 'defaultRuntime' | 'opencode' | 'opencodeFile' | 'behindGateway' | 'providerEnvironment'
+>;
+
+/** Whether this host can make the cell of a request, as far as that can be told before anything is made; null where it can. */
+export async function faultOfRequest(host: JudgingHost, request: ParsedCellRequest): Promise<RequestFault | null> {
+  const template = templateOf(host, request);
+  if ('field' in template) return template;
+  const name = request.runtime ?? host.defaultRuntime;
+  const { runtime, probe } = host.runtimes[name];
+  if (!probe.usable)
+    return { field: 'runtime', why: `${name} is not available on this host: ${probe.why}; ${probe.try}` };
+  const wanted = { resources: request.resources ?? template.resources, network: request.network };
+  for (const field of ['resources', 'network'] as const) {
+    const why = runtime.unsupported[field];
+    if (wanted[field] !== undefined && why !== undefined)
+      return { field, why: `the ${name} runtime cannot enforce it: ${why}` };
+  }
+  return goesThroughGateway(host, name) ? await modelFault(host, request) : null;
+}
+
+function templateOf({ templates }: JudgingHost, { agentType }: ParsedCellRequest): AgentTemplate | RequestFault {
+  try {
+    return findTemplate(templates, agentType);
+  } catch (cause) {
+    return { field: 'agentType', why: messageOf(cause), cause };
+  }
+}
+
+async function modelFault(host: JudgingHost, request: ParsedCellRequest): Promise<RequestFault | null> {
+  try {
+    await routesOf(host, modelOf(host, request));
+    return null;
+  } catch (cause) {
+    return { field: 'model', why: messageOf(cause), cause };
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
