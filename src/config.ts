@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { readSettingsFile, settingsFileOf } from './config/settings-file.ts';
-import { address, duration, path, place, places, ports, size, wholeNumber } from './config/values.ts';
+import { address, duration, path, place, places, ports, size, volumes, wholeNumber } from './config/values.ts';
 import { isolations, type IsolationName } from './domain/request.ts';
 import { UserError } from './domain/user-error.ts';
 
@@ -38,6 +38,10 @@ export interface Config {
   modelGateway: boolean;
   /** Where control groups are made: `auto`, `off`, or a directory of a cgroup v2 hierarchy. */
   cgroup: string;
+  /** The engine of the docker runtime: what `DOCKER_HOST` says, and an image of the operator's; null for the usual place, and the base image. */
+  docker: { host: string | null; image: string | null };
+  /** What confined cells get to read of this host besides: where it is, and where they find it. */
+  volumes: { source: string; target: string }[];
   /** Port 0 takes any free one. */
   metricsAddress: { host: string; port: number };
   logLevel: LogLevel;
@@ -99,6 +103,8 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
     modelGateway: get('CELLS_MODEL_GATEWAY') === 'on',
     cgroup: get('CELLS_CGROUP'),
+    docker: { host: values['DOCKER_HOST'] ?? null, image: get('CELLS_DOCKER_IMAGE') },
+    volumes: get('CELLS_VOLUMES'),
     metricsAddress: get('CELLS_METRICS_ADDRESS'),
     logLevel: get('CELLS_LOG_LEVEL'),
     logFormat: get('CELLS_LOG_FORMAT'),
@@ -152,6 +158,7 @@ const shippedTemplates = fileURLToPath(new URL('../config/agents.yaml', import.m
 
 const idAllowed = '1 to 63 of the characters A-Z a-z 0-9 . _ -, beginning with a letter or digit';
 const cgroupAllowed = 'auto, off, or the absolute path of a directory of a cgroup v2 hierarchy';
+const imageAllowed = 'the name of an image, such as registry.example/team/cells:1';
 const none = () => null;
 
 /** How each variable is parsed. The message of a schema is what is allowed; `default` is the text that stands for nothing given. */
@@ -172,6 +179,11 @@ const settings = {
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
   CELLS_MODEL_GATEWAY: { schema: v.picklist(['on', 'off'], 'on or off'), default: () => 'on' },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },
+  CELLS_DOCKER_IMAGE: {
+    schema: v.nullable(v.pipe(v.string(), v.regex(/^[\w][\w./:@-]*$/, imageAllowed))),
+    default: none,
+  },
+  CELLS_VOLUMES: { schema: volumes, default: () => '' },
   CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },
   CELLS_LOG_FORMAT: { schema: v.nullable(v.picklist(['pretty', 'json'], 'pretty or json')), default: none },

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { normalize, resolve } from 'node:path';
 import * as v from 'valibot';
 import { millisecondsOf } from '../domain/duration.ts';
 
@@ -25,6 +25,24 @@ export const places = v.pipe(
   ),
   v.array(place),
 );
+
+const volumesAllowed =
+  'absolute paths, each with another one after a colon where it is to be found elsewhere, separated by commas';
+/** `path` or `path:target`, separated by commas or line breaks. */
+export const volumes = v.pipe(
+  v.string(),
+  v.regex(/^[^:,\n]*(:[^:,\n]*)?([,\n][^:,\n]*(:[^:,\n]*)?)*$/, volumesAllowed),
+  v.transform((value) =>
+    value.split(/[,\n]/).flatMap((part) => {
+      const [source = '', target = source] = part.trim().split(':');
+      return source === '' ? [] : [{ source, target }];
+    }),
+  ),
+  v.check((list) => list.every(({ source, target }) => isPlainPath(source) && isPlainPath(target)), volumesAllowed),
+);
+
+/** Absolute, and without a step back: what it names is what it says. */
+const isPlainPath = (value: string): boolean => /^\/[^/]/.test(value) && normalize(value) === value;
 
 /** `allowed` is what to say of anything else. */
 export const wholeNumber = (least: number, most: number, allowed: string) =>

@@ -1,11 +1,11 @@
 import type { IsolationName } from '../domain/request.ts';
 import { type BubblewrapOptions, createBubblewrapRuntime } from './bubblewrap.ts';
-import { createDockerRuntime } from './docker.ts';
+import { createDockerRuntime, type DockerOptions } from './docker.ts';
 import { createProcessRuntime } from './process.ts';
 import type { CellRuntime, Probe } from './runtime.ts';
 
 /** What runtimes are made from: each takes of it what it needs. */
-export type RuntimeOptions = BubblewrapOptions;
+export type RuntimeOptions = BubblewrapOptions & DockerOptions;
 
 /** Every known runtime: how it is made. */
 export const knownRuntimes: Readonly<Record<IsolationName, (options: RuntimeOptions) => CellRuntime>> = {

@@ -36,8 +36,8 @@ async function openWay(path: string, target: string): Promise<AsyncDisposable> {
       sockets.add(socket);
       socket.setNoDelay(true).once('close', () => sockets.delete(socket));
     }
-    pipeline(incoming, outgoing, () => outgoing.destroy());
-    pipeline(outgoing, incoming, () => incoming.destroy());
+    pipeline(incoming, outgoing, (error) => error && outgoing.destroy());
+    pipeline(outgoing, incoming, (error) => error && incoming.destroy());
   });
   // A socket that lies there is what an earlier run left.
   await rm(path, { force: true });

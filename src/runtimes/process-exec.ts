@@ -7,7 +7,7 @@ import { closeWriter, openOutputPipe } from './output-pipe.ts';
 import { isSame, type ProcessEntry } from './processes.ts';
 import { type RecordedOutput, recordOutput } from './record-output.ts';
 import type { Command, ExecResult } from './runtime.ts';
-import { type DetachedProcess, spawnDetached } from './spawn-detached.ts';
+import { spawnDetached } from './spawn-detached.ts';
 
 /** How a command runs: as what, with which environment, what belongs to it, and its limits. */
 export interface ExecTerms {
@@ -80,17 +80,17 @@ async function endEarlier({ earlier, isOurs, graceMs, group }: ExecTerms): Promi
 }
 
 /** A run begins its output anew: what an earlier attempt of it wrote says nothing about this one. */
-async function openAnew(logFile: string): Promise<FileHandle> {
+export async function openAnew(logFile: string): Promise<FileHandle> {
   const log = await open(logFile, 'w', 0o600);
   await log.chmod(0o600);
   return log;
 }
 
-type Ending = 'exited' | 'timed out' | 'aborted' | 'output lost';
+export type Ending = 'exited' | 'timed out' | 'aborted' | 'output lost';
 
 /** What happens first. Each of the others is forgotten. */
-async function endOf(
-  main: DetachedProcess,
+export async function endOf(
+  main: { exit: Promise<unknown> },
   recording: Promise<RecordedOutput>,
   timeoutMs: number,
   signal: AbortSignal,

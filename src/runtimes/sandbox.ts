@@ -19,10 +19,10 @@ export interface Sandbox {
 const inside = { id: 1000, name: 'cell' };
 
 /** Size of `/tmp`, `/var/tmp` and `/dev/shm` inside, bytes each. They are memory, and count as such. */
-const temporaryBytes = 256 * 1024 * 1024;
+export const temporaryBytes = 256 * 1024 * 1024;
 
 /** What programs look for in `/etc`, beside what is made for the cell; nothing of it is secret. */
-const ofEtc = [
+export const ofEtc = [
   'alternatives',
   'bash.bashrc',
   'ca-certificates',

@@ -63,7 +63,10 @@ function write(stream: unknown, input: string | Uint8Array): void {
 }
 
 /** What starts the program could say only in its output that there is none. */
-async function findProgram({ command: [program], directory }: ProcessSpec, env: Record<string, string>): Promise<void> {
+export async function findProgram(
+  { command: [program], directory }: ProcessSpec,
+  env: Record<string, string>,
+): Promise<void> {
   if (program.includes('/')) await access(resolve(directory, program), constants.X_OK);
   else await which(program, { path: env['PATH'] ?? '/usr/bin:/bin' });
 }
@@ -75,7 +78,7 @@ function exitOf(child: ChildProcess): Promise<number | null> {
 }
 
 /** Node reports a missing directory as a missing program. */
-async function reasonOf(error: unknown, spec: ProcessSpec): Promise<string> {
+export async function reasonOf(error: unknown, spec: ProcessSpec): Promise<string> {
   const directory = await stat(spec.directory).catch(() => null);
   if (directory === null) return `its directory ${spec.directory} does not exist`;
   if (!directory.isDirectory()) return `${spec.directory} is not a directory`;

@@ -67,6 +67,9 @@ const denied: Readonly<Record<string, readonly [number | null, number | null]>> 
   vhangup: [153, 58],
 };
 
+/** The names of what confined cells may not call. */
+export const deniedCalls: readonly string[] = Object.keys(denied);
+
 const deniedOn = (column: 0 | 1): number[] => Object.values(denied).flatMap((numbers) => numbers[column] ?? []);
 
 /** @param machine as `process.arch` has it */

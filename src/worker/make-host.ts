@@ -37,7 +37,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
   const supervisor = keeper !== null && 'supervisor' in keeper ? keeper.supervisor : null;
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(config.stateDirectory);
-  const probed = await probeRuntimes({ owner, groupRoot: await findGroupRoot(config.cgroup) });
+  const probed = await probeRuntimes({ owner, groupRoot: await findGroupRoot(config.cgroup), docker: config.docker });
   const runtimes =
     supervisor === null
       ? probed

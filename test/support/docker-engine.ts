@@ -29,7 +29,7 @@ export async function startDockerEngine(): Promise<DockerEngine> {
   const directory = stack.use(await temporaryDirectory());
   const at = (name: string) => join(directory.path, name);
   const socket = at('docker.sock');
-  const engine = await connectEngine(socket);
+  const engine = await connectEngine(`unix://${socket}`);
   stack.defer(() => unmountAllIn(directory.path));
 
   const start = async () => {

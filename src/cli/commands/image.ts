@@ -25,7 +25,7 @@ downloaded, and what is there already is not made again. DOCKER_HOST says which 
 }
 
 async function build({ json }: BuildFlags, cli: Cli): Promise<void> {
-  const engine = await answering();
+  const engine = await answering(cli);
   const image = await buildBaseImage(engine, (line) => cli.note(line));
   if (json) return cli.print(JSON.stringify(image));
   cli.print(image.name);
@@ -33,9 +33,9 @@ async function build({ json }: BuildFlags, cli: Cli): Promise<void> {
 }
 
 /** @throws UserError where no engine answers */
-async function answering(): Promise<Engine> {
+async function answering(cli: Cli): Promise<Engine> {
   try {
-    const engine = await connectEngine();
+    const engine = await connectEngine(cli.config().docker.host);
     await engine.ping();
     return engine;
   } catch (cause) {

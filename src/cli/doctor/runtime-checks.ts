@@ -7,7 +7,11 @@ import { check, ok, problem, warning, type Check, type Finding } from './check.t
 
 /** Which runtimes this host has, how to make the others usable, and which one a request gets that names none. */
 export async function runtimeChecks(config: Config): Promise<Check[]> {
-  const probed = await probeRuntimes({ owner: 'doctor', groupRoot: await findGroupRoot(config.cgroup) });
+  const probed = await probeRuntimes({
+    owner: 'doctor',
+    groupRoot: await findGroupRoot(config.cgroup),
+    docker: config.docker,
+  });
   return await Promise.all([
     ...isolations.map((name) => check(`runtime ${name}`, () => judge(probed[name].probe, config.runtime === name))),
     check('default runtime', () => judgeDefault(config, probed)),

@@ -1,3 +1,6 @@
+import { access } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type Dockerode from 'dockerode';
 
 /** The engine of this host, by its API. */
@@ -10,18 +13,38 @@ export class EngineElsewhere extends Error {
 
 /**
  * Makes a client of the engine; nothing is asked of it yet. The client library is loaded only here, as most hosts never need it: it
- * takes the supervisor about 30 MB.
+ * takes a process about 30 MB.
  *
- * @param socketPath the engine's socket. Default: what `DOCKER_HOST` says, else the usual place
- * @throws EngineElsewhere where `DOCKER_HOST` names no socket of this machine: its containers would not see our files
+ * @param host what `DOCKER_HOST` says: `unix://` and the path of a socket; null for the usual places
+ * @throws EngineElsewhere where it names no socket of this machine: such an engine would not see our files
  */
-export async function connectEngine(socketPath?: string): Promise<Engine> {
+export async function connectEngine(host: string | null): Promise<Engine> {
+  const socketPath = await socketOf(host);
   const { default: Client } = await import('dockerode');
-  const engine = new Client(socketPath === undefined ? {} : { socketPath });
-  // Its types leave the client's place out.
-  const { host } = engine.modem as { host?: string };
-  if (host !== undefined) throw new EngineElsewhere(`DOCKER_HOST names the machine ${host}, and no socket of this one`);
-  return engine;
+  // By itself it would prefer what is in the environment; its types do not know that this can be undone.
+  const options = { socketPath, host: undefined, port: undefined, protocol: undefined };
+  return new Client(options as { socketPath: string });
+}
+
+/** The same, or null where there is no such socket: then no engine has anything of ours. */
+export async function connectEngineIfAny(host: string | null): Promise<Engine | null> {
+  try {
+    await access(await socketOf(host));
+  } catch {
+    return null;
+  }
+  return connectEngine(host);
+}
+
+async function socketOf(host: string | null): Promise<string> {
+  const scheme = 'unix://';
+  if (host?.startsWith(scheme)) return host.slice(scheme.length);
+  if (host !== null) throw new EngineElsewhere(`DOCKER_HOST is ${host}, which is no socket of this machine`);
+  const ofUser = join(homedir(), '.docker/run/docker.sock');
+  return access(ofUser).then(
+    () => ofUser,
+    () => '/var/run/docker.sock',
+  );
 }
 
 /** What a call of the engine failed with: HTTP's number, or null where the engine did not answer. */
@@ -34,4 +57,10 @@ export function statusOf(error: unknown): number | null {
 export function unlessAbsent(error: unknown): null {
   if (statusOf(error) !== 404) throw error;
   return null;
+}
+
+/** Whether nobody listens where the engine should be. */
+export function isUnreachable(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code);
 }

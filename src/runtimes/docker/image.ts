@@ -27,6 +27,14 @@ export async function imageId(engine: Engine, name: string): Promise<string | nu
   return image?.Id ?? null;
 }
 
+/** The names of the variables that an image adds to every environment. */
+export async function variablesOf(engine: Engine, name: string): Promise<string[]> {
+  const { Config } = await engine.getImage(name).inspect();
+  // For an image that sets none it is null, whatever the types say.
+  const variables: string[] | null = Config.Env ?? null;
+  return (variables ?? []).map((variable) => variable.slice(0, variable.indexOf('=')));
+}
+
 /** Makes the base image out of nothing but this host: no registry is asked. Idempotent. Removes the base images of other versions that are not in use. */
 export async function buildBaseImage(engine: Engine, onStep: (line: string) => void): Promise<BuiltImage> {
   const name = await baseImageName();

@@ -1,0 +1,31 @@
+import type Dockerode from 'dockerode';
+import { removeContainer } from './attached.ts';
+import { type Engine, isUnreachable } from './client.ts';
+import { cellLabel, labelled, type Whose } from './labels.ts';
+
+/** What the engine has that carries these labels, running or not. Nothing where no engine answers. */
+export async function containersOf(engine: Engine | null, whose: Whose): Promise<Dockerode.ContainerInfo[]> {
+  if (engine === null) return [];
+  try {
+    return await engine.listContainers({ all: true, filters: labelled(whose) });
+  } catch (error) {
+    if (isUnreachable(error)) return [];
+    throw error;
+  }
+}
+
+/** Ends and removes them all, whatever state they are in. Idempotent. */
+export async function removeContainers(engine: Engine, whose: Whose): Promise<void> {
+  const found = await containersOf(engine, whose);
+  await Promise.all(found.map(({ Id }) => removeContainer(engine.getContainer(Id))));
+}
+
+/** The cells that have a container of which this holds, in order. */
+export async function cellsWith(
+  engine: Engine | null,
+  owner: string,
+  holds: (container: Dockerode.ContainerInfo) => boolean,
+): Promise<string[]> {
+  const found = (await containersOf(engine, { owner })).filter(holds);
+  return [...new Set(found.flatMap(({ Labels }) => Labels[cellLabel] ?? []))].toSorted();
+}
