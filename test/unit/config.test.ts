@@ -48,6 +48,20 @@ describe('settings', () => {
     expect(readConfig({ CELLS_METRICS_ADDRESS: '[::1]:0' }, none).metricsAddress).toEqual({ host: '::1', port: 0 });
   });
 
+  test('take what confined cells get to read, as paths, each with another one where it is found elsewhere', () => {
+    const { volumes } = readConfig({ CELLS_VOLUMES: '/srv/store, /opt/tools:/tools\n/data' }, none);
+    expect(volumes).toEqual([
+      { source: '/srv/store', target: '/srv/store' },
+      { source: '/opt/tools', target: '/tools' },
+      { source: '/data', target: '/data' },
+    ]);
+    expect(readConfig({}, none).volumes).toEqual([]);
+  });
+
+  test.each(['store', '/a:b', '/a:/b:/c', '/a/../etc', '/', '/a,,b'])('refuse the volume %s', (value) => {
+    expect(() => readConfig({ CELLS_VOLUMES: value }, none)).toThrow(UserError);
+  });
+
   test('treat an empty variable as one that is not set', () => {
     expect(readConfig({ CELLS_CAPACITY: '', CELLS_RUNTIME: ' ' }, none)).toMatchObject({ capacity: 50, runtime: null });
   });
