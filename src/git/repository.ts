@@ -63,18 +63,20 @@ export async function findTipOf(gitDirectory: string, branch: string, signal?: A
 
 async function gitDirectoryOf(repository: string, allowed: readonly string[], signal?: AbortSignal): Promise<string> {
   const path = await directoryAt(repository);
-  const query = ['rev-parse', '--path-format=absolute', '--is-bare-repository', '--git-dir', '--git-common-dir'];
+  const is = ['--is-bare-repository', '--is-inside-work-tree', '--git-dir', '--git-common-dir', '--show-prefix'];
+  const query = ['rev-parse', '--path-format=absolute', ...is];
   // Naming this very directory in the settings says that it is trusted whoever owns it.
   const config = allowed.some((entry) => resolve(entry) === path) ? [`safe.directory=${path}`] : [];
   const options = { config, env: { GIT_CEILING_DIRECTORIES: dirname(path) }, signal };
   try {
     const answer = await git(query, { inspect: path }, options);
-    const [bare, gitDirectory = '', common = ''] = answer.split('\n');
-    const top =
+    const [bare, inside, gitDirectory = '', common = '', prefix] = answer.split('\n');
+    // Of a work tree the top is where nothing leads down from it.
+    const isTop =
       bare === 'true' || gitDirectory === path
-        ? gitDirectory
-        : await git(['rev-parse', '--show-toplevel'], { inspect: path }, options);
-    if ((await realpath(top.trimEnd())) === path) return await realpath(common);
+        ? (await realpath(gitDirectory)) === path
+        : inside === 'true' && prefix === '';
+    if (isTop) return await realpath(common);
   } catch (error) {
     if (!(error instanceof GitFailed)) throw error;
     throw new RepositoryError(
