@@ -74,7 +74,7 @@ async function untilItServes(
     if (ended !== null) throw new Error(`the worker ended before it was ready (${ended}); see ${logFile}`);
     return (await polls(client, workflowTaskQueue, 1, pid)) && (await polls(client, claimTaskQueue, 2, pid));
   };
-  await waitFor(ready, { interval: 300, timeout: 120_000, signal });
+  await waitFor(ready, { interval: 300, timeout: 300_000, signal });
 }
 
 /**

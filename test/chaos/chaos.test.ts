@@ -16,7 +16,8 @@ describe(`a cell, whatever is done to it (seed ${seed}),`, () => {
 
   beforeAll(async () => {
     const onStep = (line: string) => console.log(line);
-    theatre = await openTheatre({ random, onStep, onTrial: () => undefined });
+    const { signal } = new AbortController();
+    theatre = await openTheatre({ random, onStep, signal, onTrial: () => undefined });
   });
   afterAll(() => theatre?.[Symbol.asyncDispose]());
 

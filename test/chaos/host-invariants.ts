@@ -25,7 +25,7 @@ export async function hostProblems(
     stays = (await Promise.all(remains)).flat();
     return stays.length === 0;
   };
-  await waitUntil(isEmpty, patience).catch(() => undefined);
+  await waitUntil(isEmpty, patience, stage.signal).catch(() => undefined);
   return [...stays.map((line) => `left on the host: ${line}`), ...(await figures(stage, cells, countedBefore))];
 }
 
@@ -39,7 +39,7 @@ async function figures(stage: Stage, cells: readonly HeldCell[], countedBefore: 
     active = samples.filter(({ name }) => name === 'cells_active').reduce((sum, { value }) => sum + value, 0);
     return counted === ended && active === 0;
   };
-  await waitUntil(addUp, 10_000).catch(() => undefined);
+  await waitUntil(addUp, 10_000, stage.signal).catch(() => undefined);
   const most = ended + (counted > ended ? await tasksDoneAgain(stage, cells) : 0);
   return [
     ...(counted >= ended && counted <= most ? [] : [`${ended} cells ended, and ${counted} were counted`]),

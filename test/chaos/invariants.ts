@@ -119,7 +119,7 @@ async function leftoversOf(cell: HeldCell): Promise<string[]> {
     left = (await Promise.all(remains)).flat();
     return left.length === 0;
   };
-  await waitUntil(isClean, cell.pair.reaped ? 150_000 : 10_000).catch(() => undefined);
+  await waitUntil(isClean, cell.pair.reaped ? 150_000 : 10_000, cell.stage.signal).catch(() => undefined);
   return left;
 }
 

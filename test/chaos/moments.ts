@@ -84,7 +84,7 @@ async function until(cell: HeldCell, condition: () => Promise<boolean>): Promise
       throw new Error(`${cell.name} ended before it stood at ${cell.pair.moment ?? cell.pair.step}`);
     return false;
   };
-  await waitFor(stands, { interval: 200, timeout: patience });
+  await waitFor(stands, { interval: 200, timeout: patience, signal: cell.stage.signal });
 }
 
 async function holdLock(cell: HeldCell): Promise<void> {

@@ -12,22 +12,24 @@ export interface PlayOptions {
   random: Random;
   onTrial: OnTrial;
   onStep: (line: string) => void;
+  /** Ends what is played, in order. */
+  signal: AbortSignal;
 }
 
 /** The theatre: a Temporal server, and a fleet for each setting, brought up when the first act in it begins. */
 export interface Theatre extends AsyncDisposable {
-  /** Plays one act. What it throws is the suite's own failure, and not a finding. */
+  /** Plays one act. What it throws is the suite's own failure, and not a finding; then nothing of the act goes on. */
   play(act: Act): Promise<Trial[]>;
   /** Replays every history so far on the workflow as it is. */
   replay(): Promise<string[]>;
 }
 
-export async function openTheatre({ random, onTrial, onStep }: PlayOptions): Promise<Theatre> {
+export async function openTheatre({ random, onTrial, onStep, signal }: PlayOptions): Promise<Theatre> {
   await using stack = new AsyncDisposableStack();
   const temporal = stack.use(await startChaosTemporal(onStep));
   const stages = new Map<Setting, Promise<Stage>>();
   const stageFor = (setting: Setting) => {
-    const known = stages.get(setting) ?? open(temporal, setting, owned);
+    const known = stages.get(setting) ?? open(temporal, setting, owned, signal);
     stages.set(setting, known);
     return known;
   };
@@ -52,32 +54,33 @@ export async function openTheatre({ random, onTrial, onStep }: PlayOptions): Pro
   };
 }
 
-async function open(temporal: ChaosTemporal, setting: Setting, stack: AsyncDisposableStack): Promise<Stage> {
-  return stack.use(await openStage(temporal, setting));
+async function open(
+  temporal: ChaosTemporal,
+  setting: Setting,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Stage> {
+  return stack.use(await openStage(temporal, setting, signal));
 }
 
-/** Plays all acts, and says at the end what is left on the machine and which history does not replay. */
+/**
+ * Plays all acts, and says at the end what is left on the machine and which history does not replay. When the signal aborts, the
+ * act that is played ends, and all is taken down; then it rejects.
+ */
 export async function playAll(
   acts: readonly Act[],
-  options: PlayOptions & { signal: AbortSignal },
+  options: PlayOptions,
 ): Promise<{ trials: Trial[]; problems: string[] }> {
   const trials: Trial[] = [];
   const problems: string[] = [];
-  const interruption = rejectionOn(options.signal);
   {
     await using theatre = await openTheatre(options);
-    for (const act of acts) trials.push(...(await Promise.race([theatre.play(act), interruption])));
+    for (const act of acts) {
+      options.signal.throwIfAborted();
+      trials.push(...(await theatre.play(act)));
+    }
     problems.push(...(await theatre.replay()));
   }
   problems.push(...(await leftoversOfRun()).map((line) => `left on the machine: ${line}`));
   return { trials, problems };
-}
-
-/** What is under way is then taken down with its theatre. */
-function rejectionOn(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  if (signal.aborted) reject(signal.reason);
-  return promise;
 }

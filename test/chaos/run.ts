@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { allOf } from './all-of.ts';
 import { Semaphore } from 'async-mutex';
 import { CellFailure, type CellOutcome, cancelCell, outcomeOf, UserError } from '../../src/client.ts';
 import { begin, type HeldCell, letGo, makeCell } from './held-cell.ts';
@@ -23,12 +24,12 @@ export type OnTrial = (trial: Trial) => void;
 export async function runHostFault(stage: Stage, fault: Fault, onTrial: OnTrial): Promise<Trial[]> {
   const began = performance.now();
   const before = await stage.counted();
-  const cells = await Promise.all(fault.pairs.map((pair) => make(stage, pair)));
+  const cells = await allOf(fault.pairs.map((pair) => make(stage, pair)));
   const missed = await unlessMissed(cells, async () => {
-    await Promise.all(cells.map(arrive));
+    await allOf(cells.map(arrive));
     await fault.strikeHost?.(stage, cells);
   });
-  const trials = await Promise.all(cells.map((cell) => conclude(cell, began)));
+  const trials = await allOf(cells.map((cell) => conclude(cell, began)));
   const problems = [...missed, ...(await hostProblems(stage, cells, before))];
   for (const trial of trials) trial.problems.push(...problems);
   trials.forEach(onTrial);
@@ -54,6 +55,7 @@ export async function runFree(
 ): Promise<{ cell: HeldCell; trial: Trial }[]> {
   const places = new Semaphore(atOnce);
   const one = async (pair: Pair) => {
+    stage.signal.throwIfAborted();
     const began = performance.now();
     const cell = await make(stage, pair);
     const missed = await unlessMissed([cell], async () => {
@@ -65,7 +67,7 @@ export async function runFree(
     onTrial(trial);
     return { cell, trial };
   };
-  return Promise.all(pairs.map((pair) => places.runExclusive(() => one(pair))));
+  return allOf(pairs.map((pair) => places.runExclusive(() => one(pair))));
 }
 
 const approachOf = ({ moment, step }: Pair) => approaches[moment ?? (step === 'any' ? 'free' : step)];
@@ -95,21 +97,23 @@ async function conclude(cell: HeldCell, began: number): Promise<Trial> {
   const { fault, step } = cell.pair;
   const outcome = await endOf(cell);
   await cell.afterwards.disposeAsync();
+  cell.stage.signal.throwIfAborted();
   const finding = await inspect(cell, outcome);
   return { name: nameOf(cell.pair), fault, step, ...finding, durationMs: Math.round(performance.now() - began) };
 }
 
-/** Longer than any cell of the suite may live. */
-const longestLife = 15 * 60_000;
+/** Longer than any cell of the suite lives, on a machine that has a tenth of its time for it. */
+const longestLife = 40 * 60_000;
 
 /** How the cell ended. A server that is away is waited for. */
 async function endOf(cell: HeldCell): Promise<CellOutcome> {
   const deadline = Date.now() + longestLife;
   for (;;) {
     try {
-      const signal = AbortSignal.timeout(Math.max(1, deadline - Date.now()));
+      const signal = AbortSignal.any([cell.stage.signal, AbortSignal.timeout(Math.max(1, deadline - Date.now()))]);
       return await outcomeOf({ ...cell.handle, result: () => cell.handle.result({ signal }) });
     } catch (error) {
+      cell.stage.signal.throwIfAborted();
       if (Date.now() > deadline) {
         await end(cell);
         return { kind: 'failure', failure: new CellFailure('WorkflowFailed', 'it did not end in time', null, error) };

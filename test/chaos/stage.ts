@@ -16,6 +16,8 @@ const scripts = fileURLToPath(new URL('../fixtures/scripts/chaos.yaml', import.m
 
 /** A fleet that faults are let loose on. */
 export interface Stage extends AsyncDisposable {
+  /** Aborts when the run is interrupted: then every wait ends, and nothing more is struck or looked at. */
+  signal: AbortSignal;
   fleet: Fleet;
   temporal: ChaosTemporal;
   /** Of this fleet alone. */
@@ -35,7 +37,7 @@ export interface Stage extends AsyncDisposable {
 }
 
 /** Brings up a worker in a setting. */
-export async function openStage(temporal: ChaosTemporal, setting: Setting): Promise<Stage> {
+export async function openStage(temporal: ChaosTemporal, setting: Setting, signal: AbortSignal): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const { path } = stack.use(await temporaryDirectory());
   const template = stack.use(await repositoryTemplate());
@@ -46,6 +48,8 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting): Prom
     await bringUpFleet({
       scripts,
       temporalAddress: temporal.address,
+      // Ctrl-C is for this program, which then ends its workers in order.
+      detached: true,
       env: { TEMPORAL_ADDRESS: temporal.way.address, CELLS_REPOSITORIES: directory, ...env },
     }),
   );
@@ -62,6 +66,7 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting): Prom
   };
   const owned = stack.move();
   return {
+    signal,
     fleet,
     temporal,
     directory: path,

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { leasesIn } from '../support/host-state.ts';
+import { allOf } from './all-of.ts';
 import { hostProblems } from './host-invariants.ts';
 import type { Pair } from './pair.ts';
 import { oneOf, type Random } from './random.ts';
@@ -18,6 +19,9 @@ const kinds: readonly Omit<Pair, 'fault' | 'turnsLost' | 'respawns'>[] = [
   { step: 'revert', moment: 'free', verdicts: ['reverted'] },
 ];
 
+/** Strikes for each cell, at most: on a machine that is slow, workers that never come to work would be killed for ever. */
+const strikesPerCell = 1;
+
 /**
  * Cells of mixed scripts come and go, none of them held anywhere, while faults strike the host and single servers at times
  * that the seed chooses.
@@ -29,10 +33,9 @@ export async function storm(stage: Stage, count: number, random: Random, onTrial
     return { fault, turnsLost: deaths, respawns: 2, ...kind };
   });
   const over = new AbortController();
-  const striking = strikeUntil(stage, random, over.signal);
-  const trials = await runFree(stage, pairs, 6, onTrial);
-  over.abort();
-  await striking;
+  const striking = strikeUntil(stage, count * strikesPerCell, random, AbortSignal.any([over.signal, stage.signal]));
+  const playing = runFree(stage, pairs, 6, onTrial).finally(() => over.abort());
+  const [trials] = await allOf([playing, striking]);
   const problems = await hostProblems(
     stage,
     trials.map(({ cell }) => cell),
@@ -42,9 +45,9 @@ export async function storm(stage: Stage, count: number, random: Random, onTrial
   return trials.map(({ trial }) => trial);
 }
 
-async function strikeUntil(stage: Stage, random: Random, signal: AbortSignal): Promise<void> {
+async function strikeUntil(stage: Stage, most: number, random: Random, signal: AbortSignal): Promise<void> {
   let left = deaths;
-  while (!signal.aborted) {
+  for (let struck = 0; struck < most && !signal.aborted; struck += 1) {
     await delay(4_000 + random() * 8_000, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     const kind = oneOf(left > 0 ? [...survived, ...deadly] : survived, random);
@@ -61,9 +64,9 @@ const strikes = {
     await stage.killWorker();
     await stage.fleet.startWorker();
   },
-  async cut({ temporal }: Stage, random: Random) {
+  async cut({ temporal, signal }: Stage, random: Random) {
     temporal.way.cut();
-    await delay(random() * 8_000);
+    await delay(random() * 8_000, undefined, { signal }).catch(() => undefined);
     temporal.way.mend();
   },
   async supervisor(stage: Stage) {

@@ -23,7 +23,7 @@ export const lostHostFaults: readonly Fault[] = [
     async strikeHost(stage, cells) {
       await loseHost(stage);
       await stage.addHost();
-      await waitUntil(() => areGivenUp(stage, cells), patience);
+      await waitUntil(() => areGivenUp(stage, cells), patience, stage.signal);
       await stage.fleet.startWorker();
     },
   },

@@ -60,10 +60,9 @@ export const hostFaults: readonly Fault[] = [
   {
     name: 'worker cut off from Temporal',
     pairs: atEachStep('worker cut off from Temporal'),
-    async strikeHost({ temporal }) {
+    async strikeHost({ temporal, signal }) {
       temporal.way.cut();
-      await delay(longCut);
-      temporal.way.mend();
+      await delay(longCut, undefined, { signal }).finally(() => temporal.way.mend());
     },
   },
   {
