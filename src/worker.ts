@@ -26,6 +26,7 @@ import { identityOnHostQueue, refuseTwin } from './worker/host-twin.ts';
 import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
 import { startReaping } from './worker/reaping.ts';
+import { startSampling } from './worker/sampling.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
 import { type Workers, serve } from './worker/serve.ts';
 import type { StopPlan } from './worker/stop-plan.ts';
@@ -87,6 +88,9 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
       auditRetentionMs: config.auditRetentionMs,
     }),
   );
+
+  const alerts = metrics.memoryAlerts;
+  stack.use(startSampling(host, client, { alerts: meter.createCounter(alerts.name, alerts.unit, alerts.description) }));
 
   const admission = stack.use(await startAdmission(host, config));
   signal.addEventListener('abort', admission.stop, { once: true });

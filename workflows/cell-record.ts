@@ -14,6 +14,7 @@ import {
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { searchAttributes } from '../src/domain/search-attributes.ts';
 import { detailsOf } from './details.ts';
+import type { AlertInput } from './messages.ts';
 
 /** Enough for every transition of a cell with the most repairs that a request may ask for. */
 const historyLimit = 100;
@@ -47,6 +48,8 @@ export interface CellRecord {
   lastActivity: number | null;
   /** What keeps the agent from its work, in a sentence. */
   waitingFor: string | null;
+  /** How near the cell is to its memory limit, in a sentence; null while it is not. */
+  memoryAlert: string | null;
   tests: TestSummary;
   protectedPathsTouched: string[];
   /** What the next run of the test command gets, milliseconds. */
@@ -82,6 +85,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     summary: '',
     lastActivity: null,
     waitingFor: null,
+    memoryAlert: null,
     tests: noTests,
     protectedPathsTouched: [],
     testTimeout: request.testTimeout,
@@ -144,11 +148,19 @@ export function recordUsage(
   show(record);
 }
 
+/** Takes over what the host says of the memory of the cell that lives now; of an earlier one it is late. */
+export function recordAlert(record: CellRecord, alert: AlertInput): void {
+  if (record.claimed?.cellId !== alert.cellId) return;
+  record.memoryAlert = alert.memory;
+  show(record);
+}
+
 /** Makes room for the next cell of the run; what the last one used goes on counting. */
 export function beginRespawn(record: CellRecord): void {
   record.earlier = { tokens: record.tokens, cost: record.cost };
   record.claimed = null;
   record.spawned = null;
+  record.memoryAlert = null;
   record.attempt += 1;
   record.respawns += 1;
 }
@@ -183,6 +195,7 @@ export function stateOf(record: CellRecord): CellState {
     tokenBudget: record.tokenBudget,
     lastActivity: record.lastActivity,
     waitingFor: record.waitingFor,
+    memoryAlert: record.memoryAlert,
     tests: record.tests,
     history: record.history,
   };

@@ -13,6 +13,7 @@ export function detailsOf(state: CellState): string {
     ['Branch', state.cell.branch],
     ['Tokens', `${state.tokens.total} of ${state.tokenBudget}`],
     ...(state.waitingFor === null ? [] : [['Waits for', inCell(state.waitingFor)] as [string, string]]),
+    ...(state.memoryAlert === null ? [] : [['Memory', inCell(state.memoryAlert)] as [string, string]]),
     ['Tests', testsOf(state.tests)],
     ['Last activity', state.lastActivity === null ? '–' : new Date(state.lastActivity).toISOString()],
   ];

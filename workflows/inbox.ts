@@ -1,12 +1,14 @@
 import { ApplicationFailure, currentUpdateInfo, log, setHandler } from '@temporalio/workflow';
 import { abortReasonOf, parseExtend, parsePrompt } from '../src/domain/message-inputs.ts';
 import type { HostSteps } from './activity-proxies.ts';
-import { type CellRecord, budgetOfCell, recordUsage, stateOf } from './cell-record.ts';
+import { type CellRecord, budgetOfCell, recordAlert, recordUsage, stateOf } from './cell-record.ts';
 import {
+  type AlertInput,
   type ExtendInput,
   type Extended,
   type PromptInput,
   abortSignal,
+  alertSignal,
   extendUpdate,
   progressSignal,
   promptUpdate,
@@ -56,6 +58,10 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
     },
     { description: 'From the host of the cell; not for outsiders' },
   );
+
+  setHandler(alertSignal, (alert: AlertInput) => recordAlert(record, alert), {
+    description: 'From the host of the cell; not for outsiders',
+  });
 
   setHandler(
     extendUpdate,

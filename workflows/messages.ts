@@ -48,5 +48,15 @@ export interface ProgressInput {
   waitingFor?: string | null;
 }
 
+/** What the host says of the memory of its cell; not for outsiders. */
+export interface AlertInput {
+  cellId: string;
+  /** In a sentence, while the cell is near to its limit; null when it no longer is. */
+  memory: string | null;
+}
+
+/** From the host to the workflow: the cell has come near to a limit, or has left it. */
+export const alertSignal = defineSignal<[AlertInput]>('cellAlert');
+
 /** From the host to the workflow: tokens so far. Sent seldom, for each one is history. */
 export const progressSignal = defineSignal<[ProgressInput]>('cellProgress');

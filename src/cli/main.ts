@@ -49,6 +49,9 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'cancel a cell: its work is reverted, its workflow ends as cancelled',
     load: () => import('./commands/cancel.ts'),
   },
+  stats: { summary: 'show what the cells of this host use just now', load: () => import('./commands/stats.ts') },
+  history: { summary: 'show what the cells of this host used', load: () => import('./commands/history.ts') },
+  inspect: { summary: 'print all that this host knows of a cell', load: () => import('./commands/inspect.ts') },
   supervisor: {
     summary: 'run, or end, the process that keeps the cells of this host',
     load: () => import('./commands/supervisor.ts'),

@@ -33,3 +33,12 @@ export const harmless = (text: string): string => text.replaceAll(/[^\P{C}\n\t]/
 
 /** The first ten digits of a commit. */
 export const shortCommit = (commit: string | null | undefined): string => commit?.slice(0, 10) ?? '–';
+
+/** `512 MiB`, `1.5 GiB`. */
+export function sizeWord(bytes: number): string {
+  const mebibytes = bytes / 1024 ** 2;
+  return mebibytes < 1024 ? `${Math.round(mebibytes)} MiB` : `${(mebibytes / 1024).toFixed(1)} GiB`;
+}
+
+/** `12.5 %`; a dash for what is not known. */
+export const percentWord = (percent: number | null): string => (percent === null ? '–' : `${percent.toFixed(1)} %`);

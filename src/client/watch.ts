@@ -101,6 +101,8 @@ function merged(state: CellState | null, description: WorkflowExecutionDescripti
   const ahead = live !== null && live.tokens.total >= base.tokens.total;
   return {
     ...base,
+    // A worker of an earlier version does not say.
+    memoryAlert: base.memoryAlert ?? null,
     ...(ahead ? { tokens: live.tokens } : {}),
     lastActivity: live === null ? base.lastActivity : Math.max(base.lastActivity ?? 0, live.at - live.silentForMs),
     status: listed(description).status,
@@ -131,6 +133,7 @@ function publishedState(description: WorkflowExecutionDescription): CellState {
     tokenBudget: 0,
     lastActivity: null,
     waitingFor: null,
+    memoryAlert: null,
     tests: noTests,
     history: [],
   };

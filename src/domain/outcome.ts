@@ -100,6 +100,8 @@ export interface CellState {
   lastActivity: number | null;
   /** What keeps the agent from its work, in a sentence: a provider that fails, say; null while nothing does. */
   waitingFor: string | null;
+  /** How near the cell is to its memory limit, in a sentence, from nine tenths of it on; null while it is not. */
+  memoryAlert: string | null;
   tests: TestSummary;
   history: Transition[];
 }

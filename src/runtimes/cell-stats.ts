@@ -6,13 +6,24 @@ import type { RuntimeStats } from './runtime.ts';
 /** A clock tick as `/proc` counts them: `USER_HZ`, which is 100 on every Linux. */
 const tickMs = 10;
 
-/** What the processes of a cell use, by a look at /proc; null when there are none. */
+/** One look serves all who ask within this time, milliseconds: a host asks for one of its cells after the other. */
+const lookLasts = 500;
+let lastLook: { at: number; entries: Promise<ProcessEntry[]> } | null = null;
+
+function recentScan(): Promise<ProcessEntry[]> {
+  const now = Date.now();
+  if (lastLook === null || now - lastLook.at > lookLasts || now < lastLook.at)
+    lastLook = { at: now, entries: scanProcesses() };
+  return lastLook.entries;
+}
+
+/** What the processes of a cell use, by a look at /proc that is half a second old at most; null when there are none. */
 export async function cellStats(
   owner: string,
   cellId: string,
   memoryLimit: number | null,
 ): Promise<RuntimeStats | null> {
-  const own = (await scanProcesses()).filter((process) => belongsTo(process, owner, cellId));
+  const own = (await recentScan()).filter((process) => belongsTo(process, owner, cellId));
   if (own.length === 0) return null;
   const [sizes, times] = await Promise.all([
     Promise.all(own.map(({ pid }) => proportionalSize(pid))),

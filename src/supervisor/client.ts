@@ -136,6 +136,34 @@ export async function connectSupervisor(
   };
 }
 
+/**
+ * Asks the supervisor of a state directory where one runs, as somebody who only looks: none is started, and it is kept from nothing.
+ * Null where none answers.
+ */
+export async function askSupervisor<Answer>(
+  stateDirectory: string,
+  path: string,
+  body: unknown,
+): Promise<Answer | null> {
+  const agent = new Agent({ connect: { socketPath: socketOf(stateDirectory) } });
+  try {
+    const { statusCode, body: answer } = await request(`http://supervisor/v${apiVersion}${path}`, {
+      method: 'POST',
+      dispatcher: agent,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(5_000),
+    });
+    const parsed: unknown = await answer.json();
+    return statusCode === 200 ? (parsed as Answer) : null; // both ends are built from one protocol file, see `ask`
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  } finally {
+    await agent.destroy();
+  }
+}
+
 type Launch = { stateDirectory: string } & LaunchOptions;
 
 async function start(options: Launch, info: () => Promise<unknown>): Promise<void> {

@@ -121,6 +121,13 @@ export const metrics = {
     'From the sending of a request to the first piece of its answer',
   ),
   memory: metric('cells_memory_bytes', 'gauge', 'By', ['host'], 'Memory of all processes of all cells of the host'),
+  memoryAlerts: metric(
+    'cells_memory_alerts_total',
+    'counter',
+    '',
+    ['host', 'runtime'],
+    'How often a cell came to nine tenths of its memory limit',
+  ),
   claiming: metric(
     'cells_claiming',
     'gauge',

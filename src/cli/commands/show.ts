@@ -83,6 +83,7 @@ function renderRunning(
     fields(
       [
         ...(state.waitingFor === null ? [] : [['waits for', state.waitingFor] as const]),
+        ...(state.memoryAlert === null ? [] : [['memory', state.memoryAlert] as const]),
         ...(queue === null ? [] : [['because', queue.why] as const]),
         ...(host === null ? [] : [[host.host, `claims cells: ${admissionWord(host)}`] as const]),
         ...(state.doing === null ? [] : [['agent', `${oneLine(state.doing, 200)}${heard}`] as const]),

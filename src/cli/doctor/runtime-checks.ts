@@ -1,17 +1,13 @@
 import type { Config } from '../../config.ts';
 import { isolations } from '../../domain/request.ts';
-import { findGroupRoot } from '../../runtimes/cgroup-root.ts';
+import { findRoots } from '../../runtimes/found-roots.ts';
 import { type ProbedRuntime, probeRuntimes } from '../../runtimes/index.ts';
 import { chooseRuntime, unprotectedIn } from '../../worker/choose-runtime.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
 
 /** Which runtimes this host has, how to make the others usable, and which one a request gets that names none. */
 export async function runtimeChecks(config: Config): Promise<Check[]> {
-  const probed = await probeRuntimes({
-    owner: 'doctor',
-    groupRoot: await findGroupRoot(config.cgroup),
-    docker: config.docker,
-  });
+  const probed = await probeRuntimes({ owner: 'doctor', ...(await findRoots(config.cgroup)), docker: config.docker });
   return await Promise.all([
     ...isolations.map((name) => check(`runtime ${name}`, () => judge(probed[name].probe, config.runtime === name))),
     check('default runtime', () => judgeDefault(config, probed)),

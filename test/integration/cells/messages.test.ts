@@ -65,6 +65,7 @@ describe('a cell at work', () => {
       tokenBudget: 9000,
       lastActivity: expect.any(Number) as number,
       waitingFor: null,
+      memoryAlert: null,
       tests: { outcome: 'skipped', exitCode: null, durationMs: 0, rounds: 0, outputTail: '' },
       history: expect.any(Array) as unknown[],
     });

@@ -106,6 +106,7 @@ test('the row of a cell that waits says for what', () => {
     status: 'running',
     doing: null,
     waitingFor: 'a host with room',
+    memoryAlert: null,
     complete: true,
   } as const;
   expect(rowOf('t/a', 5, { ...cell, history: [] })).toMatchObject({
