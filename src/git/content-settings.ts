@@ -1,10 +1,10 @@
 import { git, GitFailed } from './git.ts';
 
 /**
- * The settings of a repository that say how the bytes of a file on disk stand to those in git: line ends, and what its file system can do.
- * No other setting of a caller's repository matters where a worktree is read or written, and none of these names a program or a file.
+ * The settings of a repository that say how the bytes of a file on disk stand to those in git, and who may read what is written.
+ * No other setting of a caller's repository is needed to read or write a worktree, and none of these names a program or a file.
  */
-const names = ['autocrlf', 'eol', 'safecrlf', 'filemode', 'symlinks', 'ignorecase', 'precomposeunicode'];
+const names = ['autocrlf', 'eol', 'safecrlf', 'filemode', 'sharedrepository'];
 
 /** Those that are set, as the text of a configuration file. */
 export async function contentSettings(gitDirectory: string, signal?: AbortSignal): Promise<string> {

@@ -9,7 +9,10 @@ export type Place =
   | {
       gitDirectory: string;
       workTree?: string;
-      /** Our own index instead of the one of the git directory. */ indexFile?: string;
+      /** Our own index instead of the one of the git directory. */
+      indexFile?: string;
+      /** Where objects are, when not in the git directory. */
+      objectDirectory?: string;
     }
   | { inspect: string };
 
@@ -129,11 +132,17 @@ function environmentOf(place: Place, more: Readonly<Record<string, string>>): Re
     GIT_OPTIONAL_LOCKS: '0',
     GIT_NO_LAZY_FETCH: '1',
     GIT_LITERAL_PATHSPECS: '1',
+    // An object is what its id says, whatever a ref of an agent would put in its place.
+    GIT_NO_REPLACE_OBJECTS: '1',
+    GIT_GRAFT_FILE: '/dev/null',
     GIT_AUTHOR_NAME: 'agent-cells',
     GIT_AUTHOR_EMAIL: 'agent-cells@localhost',
     GIT_COMMITTER_NAME: 'agent-cells',
     GIT_COMMITTER_EMAIL: 'agent-cells@localhost',
     ...('gitDirectory' in place && place.indexFile !== undefined ? { GIT_INDEX_FILE: place.indexFile } : {}),
+    ...('gitDirectory' in place && place.objectDirectory !== undefined
+      ? { GIT_OBJECT_DIRECTORY: place.objectDirectory }
+      : {}),
     ...more,
   };
 }

@@ -1,4 +1,5 @@
 import { git, gitBytes, type Place } from './git.ts';
+import { hostView } from './host-view.ts';
 import { joinNames, pathOf, splitNames } from './names.ts';
 import { removeTree } from './remove-worktree.ts';
 import { splitByBytes, worktreeChanges } from './same-bytes.ts';
@@ -20,7 +21,7 @@ export interface TreeRestoreWanted {
  */
 export async function restoreTree(wanted: TreeRestoreWanted): Promise<void> {
   const { gitDirectory, worktree, indexFile, tree, signal } = wanted;
-  const place = { gitDirectory, workTree: worktree, indexFile };
+  const place = await hostView({ gitDirectory, path: worktree }, indexFile);
   await git(['read-tree', '-m', tree], place, { signal });
   // First what was added: a link or a directory may stand where a file has to be again.
   await removeAdded(place, signal);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { revertedRefOf } from '../domain/names.ts';
 import { type CommitWanted, writeCommit } from './commit-object.ts';
 import { git, gitBytes } from './git.ts';
+import { hostView } from './host-view.ts';
 import { readable, splitNames } from './names.ts';
 import { findRef, updateRefs } from './refs.ts';
 import { removeTree } from './remove-worktree.ts';
@@ -62,7 +63,7 @@ export async function treeOf(gitDirectory: string, commit: string, signal?: Abor
 
 async function assertEqual(place: WorktreePlace, baseCommit: string, signal?: AbortSignal): Promise<void> {
   const admin = adminDirectory(place);
-  const files = { gitDirectory: admin, workTree: place.path };
+  const files = await hostView(place);
   const { different } = await splitByBytes(files, worktreeChanges, signal);
   const others = splitNames(await gitBytes(['ls-files', '--others', '-z'], files, { signal }));
   const head = (await readFile(join(admin, 'HEAD'), 'utf8')).trim();

@@ -1,5 +1,6 @@
 import { cp, rm } from 'node:fs/promises';
 import { git, type Place } from './git.ts';
+import { hostView } from './host-view.ts';
 import { assertNothingNested, submodulesOf } from './nested-repositories.ts';
 import { undoProtectedChanges } from './protected-paths.ts';
 import { splitByBytes, writeEntries } from './same-bytes.ts';
@@ -31,7 +32,7 @@ export interface Snapshot {
  */
 export async function snapshotTree(wanted: SnapshotWanted): Promise<Snapshot> {
   const { gitDirectory, worktree, indexFile, protectedPaths, signal } = wanted;
-  const place = { gitDirectory, workTree: worktree, indexFile };
+  const place = await hostView({ gitDirectory, path: worktree }, indexFile);
   await startFromBase(place, wanted);
   const submodules = await submodulesOf(place, signal);
   await assertNothingNested(place, submodules, signal);

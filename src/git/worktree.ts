@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { Semaphore } from 'async-mutex';
 import { WorktreeGone } from './errors.ts';
 import { git } from './git.ts';
+import { hostView, makeHostView } from './host-view.ts';
 import { removeWorktree } from './remove-worktree.ts';
 import { withRepositoryLock } from './repository-lock.ts';
 import { adminDirectory, completionMark, firstIndex, pointsHere, type WorktreePlace } from './worktree-paths.ts';
@@ -25,6 +26,7 @@ export async function addWorktree({ gitDirectory, path, commit, signal }: Worktr
   try {
     await mkdir(dirname(path), { recursive: true });
     await withRepositoryLock(gitDirectory, () => register({ ...place, commit, signal }), { signal });
+    await makeHostView(place, commit, signal);
     await checkOut({ ...place, commit, signal });
     await cp(join(adminDirectory(place), 'index'), firstIndex(place), { preserveTimestamps: true });
     await writeFile(completionMark(place), commit);
@@ -46,8 +48,7 @@ export async function assertWorktree(place: WorktreePlace): Promise<void> {
 
 /** Writes the files of a commit into a worktree that has none. */
 export async function checkOut({ gitDirectory, path, commit, signal }: WorktreeWanted): Promise<void> {
-  const admin = adminDirectory({ gitDirectory, path });
-  const place = { gitDirectory: admin, workTree: path };
+  const place = await hostView({ gitDirectory, path });
   const options = { config: ['checkout.workers=2'], signal };
   await checkouts.runExclusive(() => git(['read-tree', '--reset', '-u', commit], place, options));
 }
