@@ -1,13 +1,13 @@
 import { CellGone } from '../src/cell/open-cell.ts';
 import type { FailureType } from '../src/domain/failures.ts';
-import { CommitRefused, NestedRepository, WorktreeGone } from '../src/git/errors.ts';
+import { CommitRefused, UnfitWorktree, WorktreeGone } from '../src/git/errors.ts';
 import { failure, messageOf } from './failure.ts';
 
 /** Gives what a step on a spawned cell threw its stable name. What has none stays as it is, and is tried again. */
-export function stepFailure(error: unknown, nested: FailureType): never {
+export function stepFailure(error: unknown, unfit: FailureType): never {
   if (error instanceof CellGone || error instanceof WorktreeGone)
     throw failure('CellLost', messageOf(error), { cause: error });
-  if (error instanceof NestedRepository) throw failure(nested, error.message, { cause: error });
+  if (error instanceof UnfitWorktree) throw failure(unfit, error.message, { cause: error });
   if (error instanceof CommitRefused) throw failure('CommitFailed', error.message, { cause: error });
   throw error;
 }

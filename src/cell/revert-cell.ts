@@ -1,11 +1,11 @@
-import { cp } from 'node:fs/promises';
 import type { RevertInput, RevertReport } from '../../activities/contract.ts';
 import { revertedRefOf } from '../domain/names.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
-import { NestedRepository } from '../git/errors.ts';
+import { UnfitWorktree } from '../git/errors.ts';
 import { findRef } from '../git/refs.ts';
 import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
+import { copyWork } from './copy-work.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, findCell } from './open-cell.ts';
@@ -53,14 +53,14 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
   return { revertedRef: ref, filesModified: await fileChanges(gitDirectory, baseCommit, tree) };
 }
 
-/** git cannot keep a repository inside a repository: then the files themselves are kept among the artifacts. */
+/** git cannot keep a repository inside a repository, say: then the files themselves are kept among the artifacts. */
 async function keepAside(host: CellHost, cell: OpenCell, error: unknown): Promise<Kept> {
-  if (!(error instanceof NestedRepository)) throw error;
+  if (!(error instanceof UnfitWorktree)) throw error;
   const { worktreeCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
-  await cp(cell.worktree, worktreeCopy, { recursive: true, verbatimSymlinks: true, force: true });
+  const { leftOut } = await copyWork(cell.worktree, worktreeCopy);
   host.log.warn(
-    { cellId: cell.lease.cellId, worktreeCopy },
-    'the work holds a repository of its own and was kept as files',
+    { cellId: cell.lease.cellId, worktreeCopy, leftOut, why: error.message },
+    'git cannot keep the work, which was kept as files',
   );
   return { revertedRef: null, filesModified: [] };
 }

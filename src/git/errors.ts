@@ -11,8 +11,13 @@ export class WorktreeGone extends Error {
   override readonly name = 'WorktreeGone';
 }
 
-/** The agent left a repository inside its worktree: what is in it cannot become part of the cell's commit. */
-export class NestedRepository extends Error {
+/** What the agent left in its worktree cannot become part of the cell's commit, and is not left out without a word. */
+export class UnfitWorktree extends Error {
+  override readonly name: string = 'UnfitWorktree';
+}
+
+/** The agent left a repository inside its worktree. */
+export class NestedRepository extends UnfitWorktree {
   override readonly name = 'NestedRepository';
 }
 

@@ -23,6 +23,8 @@ export interface GitOptions {
   config?: readonly string[];
   /** More environment variables for this call. */
   env?: Readonly<Record<string, string>>;
+  /** Fails where git warns that it left something out, which it does not count as a failure. */
+  complete?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -51,6 +53,7 @@ export async function git(args: readonly string[], place: Place, options: GitOpt
 export async function gitBytes(args: readonly string[], place: Place, options: GitOptions = {}): Promise<Buffer> {
   options.signal?.throwIfAborted();
   const chunks: Buffer[] = [];
+  const said: Buffer[] = [];
   const environment = environmentOf(place, options.env ?? {});
   const { input, signal } = options;
   const runner = simpleGit({
@@ -67,7 +70,8 @@ export async function gitBytes(args: readonly string[], place: Place, options: G
     ...(input === undefined ? {} : { input: () => input }),
     ...(signal === undefined ? {} : { abort: signal }),
   });
-  runner.env(environment).outputHandler((_command, output) => {
+  runner.env(environment).outputHandler((_command, output, remarks) => {
+    remarks.on('data', (chunk: Buffer) => said.push(chunk));
     output.on('data', (chunk: Buffer) => chunks.push(chunk));
     // After a command that wrote nothing simple-git waits for 50 ms: with this it counts as having written nothing late.
     output.once('end', () => output.emit('data', Buffer.alloc(0)));
@@ -78,8 +82,13 @@ export async function gitBytes(args: readonly string[], place: Place, options: G
     signal?.throwIfAborted();
     throw error;
   }
+  const missing = options.complete === true ? leftOut.exec(Buffer.concat(said).toString('utf8')) : null;
+  if (missing) throw new GitFailed(shortened(missing[0], 500), 0);
   return Buffer.concat(chunks);
 }
+
+/** A directory that cannot be read counts as empty. */
+const leftOut = /^warning: could not open directory .*/m;
 
 const settings = [
   'core.hooksPath=/dev/null',
@@ -100,6 +109,9 @@ const settings = [
   'core.untrackedCache=false',
   'core.trustctime=true',
   'core.checkStat=default',
+  // Names that other systems take for .git are refused on this one too.
+  'core.protectHFS=true',
+  'core.protectNTFS=true',
   // Only branches and refs of our own are written, and they need no log.
   'core.logAllRefUpdates=false',
   'core.filesRefLockTimeout=1000',
@@ -161,5 +173,17 @@ function directories(place: Place): string[] {
 
 function saidBy(output: readonly Buffer[], args: readonly string[], exitCode: number | null): string {
   const text = Buffer.concat(output).toString('utf8').trim();
-  return text === '' ? `git ${args[0] ?? ''} ended with ${exitCode ?? 'a signal'} and said nothing` : text;
+  if (text === '') return `git ${args[0] ?? ''} ended with ${exitCode ?? 'a signal'} and said nothing`;
+  // A name in a line may be as long as a path can be, and there may be a line for each of many.
+  return shortened(
+    text
+      .split('\n')
+      .map((line) => shortened(line, 500))
+      .join('\n'),
+    4000,
+  );
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length / 2)} … ${text.slice(-length / 2)}`;
 }

@@ -21,7 +21,8 @@ export async function assertNothingNested(
   submodules: readonly RawName[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const others = splitNames(await gitBytes(['ls-files', '--others', '--exclude-standard', '-z'], place, { signal }));
+  const list = ['ls-files', '--others', '--exclude-standard', '-z'];
+  const others = splitNames(await gitBytes(list, place, { complete: true, signal }));
   const tracked = splitNames(await gitBytes(['ls-files', '--cached', '-z'], place, { signal }));
   // git lists a repository as a directory, with a slash at the end, and does not look into it.
   const found = others.filter((name) => name.endsWith('/')).map((name) => name.slice(0, -1));

@@ -1,4 +1,6 @@
-import { chmod, lstat, readFile, readdir, rm, rmdir } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { constants, type Dirent } from 'node:fs';
+import { chmod, lstat, open as openFile, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { putBackProjectFile } from './project-file.ts';
 import { withRepositoryLock } from './repository-lock.ts';
@@ -33,12 +35,19 @@ export async function removeUnknownWorktree(
 }
 
 async function repositoryOf(path: string): Promise<string | null> {
-  const file = join(path, '.git');
-  const found = await lstat(file).catch(() => null);
-  if (!found?.isFile() || found.size > 8192) return null;
-  const entry = /^gitdir: (\/.*)\n?$/.exec(await readFile(file, 'utf8'))?.[1];
+  const text = await shortFile(join(path, '.git'));
+  const entry = /^gitdir: (\/.*)\n?$/.exec(text)?.[1];
   if (entry === undefined || basename(entry) !== basename(path)) return null;
   return basename(dirname(entry)) === 'worktrees' ? dirname(dirname(entry)) : null;
+}
+
+/** The text of a small file; empty where it is anything else, a link or a pipe say. */
+async function shortFile(path: string): Promise<string> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  await using file = await openFile(path, flags).catch(() => null);
+  const found = await file?.stat();
+  if (!file || !found?.isFile() || found.size > 8192) return '';
+  return (await file.readFile('utf8')).slice(0, 8192);
 }
 
 /** Removes a directory or file with all that is in it, also where permissions were taken away. Answers whether there was one. */
@@ -46,7 +55,7 @@ export async function removeTree(path: string | Buffer): Promise<boolean> {
   if (!(await exists(path))) return false;
   const remove = () => rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   await remove().catch(async () => {
-    await makeRemovable(Buffer.from(path));
+    if ((await lstat(path)).isDirectory()) await flatten(Buffer.from(path));
     await remove();
   });
   return true;
@@ -67,11 +76,34 @@ async function exists(path: string | Buffer): Promise<boolean> {
   return (await lstat(path).catch(() => null)) !== null;
 }
 
-/** Symbolic links are not followed: what they lead to is not ours. */
-async function makeRemovable(path: Buffer): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const name of await readdir(path, { encoding: 'buffer' })) {
-    await makeRemovable(Buffer.concat([path, Buffer.from('/'), name]));
+/**
+ * Empties a directory in which permissions were taken away, or that is deeper than a path can be long: what is in its directories comes up
+ * into it, one level at a time. Symbolic links are not followed: what they lead to is not ours.
+ */
+async function flatten(root: Buffer): Promise<void> {
+  const at = (directory: Buffer, name: Buffer | string) =>
+    Buffer.concat([directory, Buffer.from('/'), Buffer.from(name)]);
+  for (let entries = await open(root); entries.length > 0; entries = await open(root)) {
+    for (const entry of entries) {
+      const path = at(root, entry.name);
+      if (!entry.isDirectory()) await unlink(path);
+      else {
+        for (const inner of await open(path)) {
+          const from = at(path, inner.name);
+          if (!inner.isDirectory()) await unlink(from);
+          else {
+            // A directory that moves gets another parent, which is a change to it.
+            await chmod(from, 0o700);
+            await rename(from, at(root, randomUUID()));
+          }
+        }
+        await rmdir(path);
+      }
+    }
   }
+}
+
+async function open(directory: Buffer): Promise<Dirent<Buffer>[]> {
+  await chmod(directory, 0o700);
+  return await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
 }

@@ -1,3 +1,4 @@
+import { onFitWorktree } from './fit-worktree.ts';
 import { git, gitBytes, type Place } from './git.ts';
 import { hostView } from './host-view.ts';
 import { joinNames, pathOf, splitNames } from './names.ts';
@@ -20,6 +21,10 @@ export interface TreeRestoreWanted {
  * Not checked afterwards: a process of the agent may be at work in the worktree.
  */
 export async function restoreTree(wanted: TreeRestoreWanted): Promise<void> {
+  await onFitWorktree(wanted.worktree, (signal) => putBack({ ...wanted, signal }), wanted.signal);
+}
+
+async function putBack(wanted: TreeRestoreWanted): Promise<void> {
   const { gitDirectory, worktree, indexFile, tree, signal } = wanted;
   const place = await hostView({ gitDirectory, path: worktree }, indexFile);
   await git(['read-tree', '-m', tree], place, { signal });

@@ -1,5 +1,6 @@
+import { lstat } from 'node:fs/promises';
 import { git, gitBytes, type Place } from './git.ts';
-import { type RawName, splitNames } from './names.ts';
+import { pathOf, type RawName, splitNames } from './names.ts';
 
 interface Entry {
   name: RawName;
@@ -29,10 +30,11 @@ export async function splitByBytes(
       ? [{ name, mode: mode.slice(1), id, modified: line.endsWith(' M') }]
       : [];
   });
-  // git takes these names by line, and would follow a link; a file with a line break in its name counts as changed.
-  const candidates = entries.filter(
-    ({ name, mode, modified }) => modified && mode.startsWith('100') && !name.includes('\n'),
+  // git takes these names by line, with quotes that mean something; a file with such a name counts as changed.
+  const comparable = entries.filter(
+    ({ name, mode, modified }) => modified && mode.startsWith('100') && !/^"|\n/.test(name),
   );
+  const candidates = await onlyFiles(place, comparable);
   const ids = await idsOf(
     place,
     candidates.map(({ name }) => name),
@@ -41,6 +43,16 @@ export async function splitByBytes(
   const same = candidates.filter(({ id }, index) => id === ids[index]);
   const untouched = new Set(same.map(({ name }) => name));
   return { same, different: entries.map(({ name }) => name).filter((name) => !untouched.has(name)) };
+}
+
+/** git would follow a link, and wait at a pipe for somebody to write. */
+async function onlyFiles(place: { workTree: string }, entries: readonly Entry[]): Promise<Entry[]> {
+  const files: Entry[] = [];
+  for (const entry of entries) {
+    const found = await lstat(pathOf(place.workTree, entry.name)).catch(() => null);
+    if (found?.isFile()) files.push(entry);
+  }
+  return files;
 }
 
 /** Makes the index have these entries. */

@@ -1,6 +1,8 @@
-import { cp, rm } from 'node:fs/promises';
-import { git, type Place } from './git.ts';
-import { hostView } from './host-view.ts';
+import { cp, lstat, rm } from 'node:fs/promises';
+import { isSpecial, onFitWorktree } from './fit-worktree.ts';
+import { git, gitBytes, GitFailed, type Place } from './git.ts';
+import { type HostView, hostView } from './host-view.ts';
+import { joinNames, pathOf, type RawName, splitNames } from './names.ts';
 import { assertNothingNested, submodulesOf } from './nested-repositories.ts';
 import { undoProtectedChanges } from './protected-paths.ts';
 import { splitByBytes, writeEntries } from './same-bytes.ts';
@@ -28,20 +30,48 @@ export interface Snapshot {
 /**
  * Undoes what the agent changed in protected files, and writes all the rest of the worktree as a tree.
  * Ignored files stay out. The same files give the same tree, whatever the index held before.
- * Throws `NestedRepository` rather than lose what is in a repository inside the worktree.
+ * Throws `NestedRepository` rather than lose what is in a repository inside the worktree, and `UnfitWorktree` for whatever else
+ * git cannot take. Pipes, sockets and devices are no files, and count as not there.
  */
 export async function snapshotTree(wanted: SnapshotWanted): Promise<Snapshot> {
+  const take = (signal: AbortSignal) => takeTree({ ...wanted, signal });
+  return await onFitWorktree(wanted.worktree, take, wanted.signal);
+}
+
+async function takeTree(wanted: SnapshotWanted): Promise<Snapshot> {
   const { gitDirectory, worktree, indexFile, protectedPaths, signal } = wanted;
   const place = await hostView({ gitDirectory, path: worktree }, indexFile);
   await startFromBase(place, wanted);
   const submodules = await submodulesOf(place, signal);
   await assertNothingNested(place, submodules, signal);
   const protectedPathsTouched = await undoProtectedChanges(place, protectedPaths, signal);
-  await git(['add', '--all'], place, { signal });
+  await addAll(place, signal);
   const { same } = await splitByBytes(place, ['diff-index', '--cached', wanted.baseCommit], signal);
   await writeEntries(place, same, signal);
   const tree = (await git(['write-tree'], place, { signal })).trim();
   return { tree, protectedPathsTouched };
+}
+
+async function addAll(place: HostView, signal?: AbortSignal): Promise<void> {
+  try {
+    await git(['add', '--all'], place, { signal });
+  } catch (error) {
+    if (!(error instanceof GitFailed) || !/can only add regular files/.test(error.message)) throw error;
+    await forgetSpecialFiles(place, signal);
+    await git(['add', '--all'], place, { signal });
+  }
+}
+
+/** Takes files of the base out of the index in whose place there is something that is not one. */
+async function forgetSpecialFiles(place: HostView, signal?: AbortSignal): Promise<void> {
+  const modified = splitNames(await gitBytes(['ls-files', '--modified', '-z'], place, { signal }));
+  const special: RawName[] = [];
+  for (const name of modified) {
+    const found = await lstat(pathOf(place.workTree, name)).catch(() => null);
+    if (found !== null && isSpecial(found)) special.push(name);
+  }
+  if (special.length === 0) return;
+  await git(['update-index', '--force-remove', '-z', '--stdin'], place, { input: joinNames(special), signal });
 }
 
 /** Leaves the index with exactly the files of the base, and with what it knows of those on disk. */

@@ -1,0 +1,52 @@
+import { constants, createWriteStream, type Dirent } from 'node:fs';
+import { mkdir, open, readdir, readlink, symlink } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { removeTree } from '../git/remove-worktree.ts';
+
+/** More is not copied: a file may be larger than it is on disk. */
+const maximumBytes = 1024 ** 3;
+
+interface Copy {
+  left: number;
+  leftOut: number;
+}
+
+/**
+ * Copies what an agent left as files, for a person to look at. Links are copied as links and never followed; nothing is taken over but
+ * bytes and whether a file may be run. Left out, and counted, are pipes, sockets and devices, what cannot be read or is too deep for a path, and
+ * files beyond 1 GiB in all. Idempotent: what an earlier run copied goes first.
+ */
+export async function copyWork(from: string, to: string): Promise<{ leftOut: number }> {
+  await removeTree(to);
+  const copy = { left: maximumBytes, leftOut: 0 };
+  await copyDirectory(Buffer.from(from), Buffer.from(to), copy);
+  return { leftOut: copy.leftOut };
+}
+
+async function copyDirectory(from: Buffer, to: Buffer, copy: Copy): Promise<void> {
+  const entries = await readdir(from, { withFileTypes: true, encoding: 'buffer' });
+  await mkdir(to, { mode: 0o700 });
+  for (const entry of entries) {
+    const [source, target] = [from, to].map((path) => Buffer.concat([path, Buffer.from('/'), entry.name]));
+    if (source === undefined || target === undefined) continue;
+    await copyEntry(entry, source, target, copy).catch(() => (copy.leftOut += 1));
+  }
+}
+
+async function copyEntry(entry: Dirent<Buffer>, from: Buffer, to: Buffer, copy: Copy): Promise<void> {
+  if (entry.isDirectory()) await copyDirectory(from, to, copy);
+  else if (entry.isSymbolicLink()) await symlink(await readlink(from, 'buffer'), to);
+  else await copyFile(from, to, copy);
+}
+
+/** @throws where it is no file any more, or too large */
+async function copyFile(from: Buffer, to: Buffer, copy: Copy): Promise<void> {
+  await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const found = await file.stat();
+  if (!found.isFile() || found.size > copy.left) throw new Error('not a file that is copied');
+  copy.left -= found.size;
+  const mode = (found.mode & 0o100) === 0 ? 0o600 : 0o700;
+  // The size is that of a moment ago, and no more than that is read.
+  const source = file.createReadStream({ autoClose: false, end: Math.max(found.size - 1, 0) });
+  await pipeline(source, createWriteStream(to, { mode, flags: 'wx' }));
+}
