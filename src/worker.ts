@@ -59,7 +59,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const lock = stack.use(await acquireHostLock(config.stateDirectory));
   const supervisor = stack.use(
-    await connectSupervisor(config.stateDirectory, { groups: config.cgroup, endsWithWorkers }),
+    await connectSupervisor(config.stateDirectory, { groups: config.cgroup, docker: config.docker, endsWithWorkers }),
   );
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));

@@ -9,6 +9,7 @@ import { prepareHome } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
 import { adoptServer, releaseAdopted } from './adopt.ts';
 import { holdFreePort } from './hold-port.ts';
+import { confineServer } from './confine.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { keepLease } from './keep-lease.ts';
@@ -47,18 +48,14 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const paths = cellPaths(host.stateDirectory, cellId);
   await using made = new AsyncDisposableStack();
   made.defer(async () => void (await host.leases.update(cellId, placeOnly)));
-  await host.leases.update(cellId, {
-    state: 'spawning',
-    gitDirectory,
-    baseCommit,
-    worktree: paths.worktree,
-  });
+  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree: paths.worktree } as const;
+  await host.leases.update(cellId, spawning);
   await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
   const place = { gitDirectory, path: paths.worktree };
   made.defer(async () => void (await removeWorktree(place)));
   await addWorktree({ ...place, commit: baseCommit, signal });
   await rememberProjectFile(place);
-  const cell = { ...lease, worktree: paths.worktree };
+  const cell = { ...lease, ...spawning };
   const warm = await adoptServer(host, input, cell, made, signal);
   const server = warm ?? (await bootAnew(host, input, cell, made, signal));
   const proven = (warm?.loaded ?? Promise.resolve()).then(() => {
@@ -124,6 +121,7 @@ export async function bootOnFreePort(
   const port = await holdFreePort(host, lease, mark, made);
   made.defer(async () => void (await runtime.destroy(mark)));
   await writeConfig(host, request, lease);
+  const confinement = await confineServer(host, lease, signal);
   const address = { port, password, worktree: lease.worktree, directory: directory ?? lease.worktree };
   const version = await host.boots.runExclusive(async () => {
     const { serverLog: logFile } = cellPaths(stateDirectory, cellId);
@@ -138,6 +136,7 @@ export async function bootOnFreePort(
         modelsFile: host.models?.covers(lease.model) === true ? host.models.file : null,
         password,
         env: request.env,
+        confinement,
         logFile,
       },
       (server) => host.leases.update(cellId, { server }),

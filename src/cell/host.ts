@@ -38,6 +38,8 @@ export interface CellHost {
   readonly providerEnvironment: Readonly<Record<string, string>>;
   /** Where the agent's shell finds programs. */
   readonly path: string;
+  /** What confined cells see of the host besides the system, read-only, and where inside. */
+  readonly volumes: readonly { source: string; target: string }[];
   /** How long an agent may say nothing before it counts as hung, milliseconds. */
   readonly silenceLimitMs: number;
   /** What a cell may use in all, bytes: one that comes near it gets another server between two steps. */

@@ -3,6 +3,7 @@ import { findTemplate } from '../templates/load.ts';
 import type { AgentTemplate } from '../templates/template.ts';
 import type { CellHost } from './host.ts';
 import { modelOf } from './keep-lease.ts';
+import { whyNotAllowed } from './limits.ts';
 import { goesThroughGateway, routesOf } from './model-door.ts';
 
 /** What of a request this host cannot do. */
@@ -32,6 +33,8 @@ export async function faultOfRequest(host: JudgingHost, request: ParsedCellReque
     if (wanted[field] !== undefined && why !== undefined)
       return { field, why: `the ${name} runtime cannot enforce it: ${why}` };
   }
+  const unled = whyNotAllowed(host, request, name);
+  if (unled !== null) return { field: 'network', why: unled };
   return goesThroughGateway(host, name) ? await modelFault(host, request) : null;
 }
 

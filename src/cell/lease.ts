@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { AgentUsage, CellOwner } from '../../activities/contract.ts';
 import { type IsolationName, isolations } from '../domain/request.ts';
 import { currentBootId } from '../runtimes/processes.ts';
-import type { RuntimeHandle } from '../runtimes/runtime.ts';
+import type { Limits, RuntimeHandle } from '../runtimes/runtime.ts';
 import { isCellId } from './paths.ts';
 
 /**
@@ -22,6 +22,10 @@ export interface Lease {
   runtime: IsolationName;
   model: string;
   agentType: string;
+  /** What a confined cell may use at most. */
+  limits: Limits;
+  /** What a confined cell reaches besides its models, as `host:port`. */
+  allow: readonly string[];
   /** `claimed` until the spawn begins: such a lease lapses when no spawn follows. `terminating` once its host has begun to end it. */
   state: 'claimed' | 'spawning' | 'ready' | 'terminating';
   /** The git directory that holds the objects and refs, named by its real path. */
@@ -42,9 +46,14 @@ export interface Lease {
 export type LeaseChange = Partial<Omit<Lease, 'version' | 'cellId' | 'owner' | 'createdAt' | 'generation'>>;
 
 /** A place on this host and nothing more. */
-export function newLease(claim: Pick<Lease, 'cellId' | 'owner' | 'host' | 'runtime' | 'model' | 'agentType'>): Lease {
+export function newLease(
+  claim: Pick<Lease, 'cellId' | 'owner' | 'host' | 'runtime' | 'model' | 'agentType'> &
+    Partial<Pick<Lease, 'limits' | 'allow'>>,
+): Lease {
   return {
     version: 1,
+    limits: noLimits,
+    allow: [],
     ...claim,
     bootId: currentBootId(),
     createdAt: Date.now(),
@@ -98,6 +107,9 @@ const usage = v.strictObject({
   lastActivity: v.nullable(v.number()),
 });
 
+const limit = v.nullable(v.pipe(v.number(), v.minValue(0)));
+const noLimits: Limits = { memory: null, cpus: null, pids: null };
+
 const leaseSchema: v.GenericSchema<unknown, Lease> = v.strictObject({
   version: v.literal(1),
   cellId,
@@ -115,6 +127,9 @@ const leaseSchema: v.GenericSchema<unknown, Lease> = v.strictObject({
   runtime: v.picklist(isolations),
   model: v.string(),
   agentType: v.string(),
+  // Leases of the versions before have neither.
+  limits: v.optional(v.strictObject({ memory: limit, cpus: limit, pids: limit }), noLimits),
+  allow: v.optional(v.array(v.string()), []),
   state: v.picklist(['claimed', 'spawning', 'ready', 'terminating']),
   gitDirectory: v.nullable(v.string()),
   baseCommit: v.nullable(v.string()),

@@ -17,6 +17,8 @@ export interface HostPaths {
   quarantine: string;
   /** Servers that were booted ahead: a record and a directory each. A server stays here when a cell takes it over. */
   warm: string;
+  /** What the git repositories of the agents of confined cells are copied from, one for each base. */
+  gitTemplates: string;
   /** Holds the random id of this state directory. */
   id: string;
 }
@@ -52,6 +54,14 @@ export interface CellPaths {
   modelLedger: string;
   /** The cell's own way to its models, where it does not share the network of the host. */
   modelSocket: string;
+  /** For the socket by which the server of a confined cell is reached; the cell may write there. */
+  inlet: string;
+  /** For the sockets that lead out of a confined cell while its test command runs. */
+  testOutlet: string;
+  /** The git repository of the agent of a confined cell. */
+  git: string;
+  /** What stands for `.git` in the worktree of a confined cell. */
+  dotGit: string;
   /** The index with which the host writes the cell's tree. */
   index: string;
   /** The tree that a round of the tests judges; the first round is 0. */
@@ -82,6 +92,7 @@ export function hostPaths(stateDirectory: string): HostPaths {
     trash: join(stateDirectory, 'trash'),
     quarantine: join(stateDirectory, 'quarantine'),
     warm: join(stateDirectory, 'warm'),
+    gitTemplates: join(stateDirectory, 'git-templates'),
     id: join(stateDirectory, 'id'),
   };
 }
@@ -99,6 +110,10 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     config: join(directory, 'opencode.json'),
     secret: join(directory, 'secret'),
     modelLedger: join(directory, 'model-ledger.jsonl'),
+    inlet: join(directory, 'in'),
+    testOutlet: join(directory, 'test-out'),
+    git: join(directory, 'git'),
+    dotGit: join(directory, 'dot-git'),
     modelSocket: join(directory, 'out', modelSocketName),
     index: join(directory, 'index'),
     snapshot: (round) => join(directory, `snapshot-${wholeNumber(round)}.json`),

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IsolationName } from '../domain/request.ts';
 import { opencodeBinary } from '../opencode/binary.ts';
 import { serverEnvironment } from '../opencode/profile.ts';
-import type { RuntimeHandle } from '../runtimes/runtime.ts';
+import { type Confinement, confinedServerPort, type RuntimeHandle } from '../runtimes/runtime.ts';
 import type { CellHost } from './host.ts';
 import { serverKeys } from './model-door.ts';
 
@@ -24,6 +24,8 @@ export interface ServerStart {
   password: string;
   /** For the agent's shell. */
   env: Record<string, string>;
+  /** What the server may see, reach and use; null where its runtime does not confine. */
+  confinement: Confinement | null;
   logFile: string;
 }
 
@@ -43,12 +45,13 @@ export async function startServer(
   signal: AbortSignal,
 ): Promise<number> {
   const { runtime } = host.runtimes[start.runtime];
+  const port = start.confinement === null ? 0 : confinedServerPort;
   const before = (await readLog(start.logFile)).length;
   const handle = await runtime.start(
     {
       cellId: start.mark,
-      // Any port: the one that the cell is known by is held for it, and leads there.
-      command: [opencodeBinary, 'serve', '--hostname', '127.0.0.1', '--port', '0', '--print-logs'],
+      // Any port, where it shares those of the host: the one that the cell is known by is held for it, and leads there.
+      command: [opencodeBinary, 'serve', '--hostname', '127.0.0.1', '--port', String(port), '--print-logs'],
       directory: start.directory,
       env: serverEnvironment({
         home: start.home,
@@ -60,6 +63,7 @@ export async function startServer(
         providerEnvironment: serverKeys(host, start.runtime),
       }),
       logFile: start.logFile,
+      ...(start.confinement === null ? {} : { confinement: start.confinement }),
     },
     signal,
   );

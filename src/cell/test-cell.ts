@@ -5,6 +5,7 @@ import { restoreTree } from '../git/restore-tree.ts';
 import { treeOf } from '../git/revert.ts';
 import { type Snapshot, snapshotTree } from '../git/tree.ts';
 import { shellEnvironment } from '../opencode/profile.ts';
+import { confineCommand, giveBack } from './confine.ts';
 import { createFile } from './create-file.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, openCell } from './open-cell.ts';
@@ -27,6 +28,8 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   if (!changed) return { ...snapshot, changed, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
 
   const { mark, home } = await serverPlace(host.stateDirectory, input.cellId);
+  const lease = { ...cell.lease, worktree: cell.worktree };
+  const confinement = await confineCommand(host, lease);
   const logFile = paths.testOutput(input.round);
   const { exitCode, timedOut, durationMs } = await host.runtimes[cell.lease.runtime].runtime.exec(
     {
@@ -37,11 +40,13 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
       env: shellEnvironment({ home, path: host.path, env: input.env }),
       logFile,
       timeoutMs: input.timeoutMs,
+      ...(confinement === null ? {} : { confinement }),
     },
     signal,
   );
   signal.throwIfAborted();
   await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
+  await giveBack(host, lease);
   const output = await tailOf(logFile);
   const outputTail = timedOut ? `${output}\n[ended after its timeout of ${input.timeoutMs / 1000} seconds]` : output;
   return {

@@ -44,7 +44,7 @@ export async function bootWarm(host: CellHost, signal: AbortSignal): Promise<voi
   let server: RuntimeHandle | null = null;
   const port = await startServer(
     host,
-    { runtime, mark: id, directory, home, configFile, modelsFile, password, env: {}, logFile },
+    { runtime, mark: id, directory, home, configFile, modelsFile, password, env: {}, confinement: null, logFile },
     async (handle) => (server = handle),
     signal,
   );

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { findRoots } from '../runtimes/found-roots.ts';
-import { knownRuntimes } from '../runtimes/index.ts';
+import { makeRuntimes } from '../runtimes/index.ts';
 import type { CellRuntime } from '../runtimes/runtime.ts';
 import { cellNameOf } from './cell-name.ts';
 
@@ -50,10 +50,6 @@ export async function runtimesHere({
 }: Pick<Config, 'stateDirectory' | 'cgroup' | 'docker'>): Promise<(name: IsolationName) => CellRuntime> {
   const owner = await stateDirectoryId(stateDirectory);
   const roots = await findRoots(cgroup);
-  const made = new Map<IsolationName, CellRuntime>();
-  return (name) => {
-    const runtime = made.get(name) ?? knownRuntimes[name]({ owner, ...roots, docker });
-    made.set(name, runtime);
-    return runtime;
-  };
+  const made = makeRuntimes({ owner, ...roots, docker });
+  return (name) => made[name];
 }

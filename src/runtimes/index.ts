@@ -7,12 +7,14 @@ import type { CellRuntime, Probe } from './runtime.ts';
 /** What runtimes are made from: each takes of it what it needs. */
 export type RuntimeOptions = BubblewrapOptions & DockerOptions;
 
-/** Every known runtime: how it is made. */
-export const knownRuntimes: Readonly<Record<IsolationName, (options: RuntimeOptions) => CellRuntime>> = {
-  process: createProcessRuntime,
-  bubblewrap: createBubblewrapRuntime,
-  docker: createDockerRuntime,
-};
+/** Every known runtime. Making one looks at nothing and starts nothing. */
+export function makeRuntimes(options: RuntimeOptions): Record<IsolationName, CellRuntime> {
+  return {
+    process: createProcessRuntime(options),
+    bubblewrap: createBubblewrapRuntime(options),
+    docker: createDockerRuntime(options),
+  };
+}
 
 /** A runtime, and what this host said when it was probed. */
 export interface ProbedRuntime {
@@ -22,10 +24,11 @@ export interface ProbedRuntime {
 
 /** Makes every known runtime, and asks each whether it is usable on this host. */
 export async function probeRuntimes(options: RuntimeOptions): Promise<Record<IsolationName, ProbedRuntime>> {
+  const made = makeRuntimes(options);
   const [process, bubblewrap, docker] = await Promise.all([
-    probed(knownRuntimes.process(options)),
-    probed(knownRuntimes.bubblewrap(options)),
-    probed(knownRuntimes.docker(options)),
+    probed(made.process),
+    probed(made.bubblewrap),
+    probed(made.docker),
   ]);
   return { process, bubblewrap, docker };
 }

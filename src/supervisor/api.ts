@@ -3,6 +3,7 @@ import { stream } from 'hono/streaming';
 import * as v from 'valibot';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { GatewayState } from '../gateway/model-gateway.ts';
+import type { IsolationName } from '../domain/request.ts';
 import type { CellRuntime } from '../runtimes/runtime.ts';
 import {
   type SupervisorInfo,
@@ -13,6 +14,7 @@ import {
   cancelSchema,
   cellSchema,
   commandSchema,
+  destroySchema,
   grantSchema,
   handleSchema,
   portSchema,
@@ -22,7 +24,7 @@ import {
 
 /** What the routes act on. */
 export interface SupervisorParts {
-  runtime: CellRuntime;
+  runtimes: Readonly<Record<IsolationName, CellRuntime>>;
   gateway: Gateway;
   /** Closes the door of the cell that the runtime knows by this mark, its id or that of the server that it adopted. */
   closeDoor: (mark: string) => Promise<void>;
@@ -34,7 +36,7 @@ export interface SupervisorParts {
 }
 
 /** The API of the supervisor: the runtime interface over HTTP, and a connection by which it knows that a worker is there. */
-export function createApi({ runtime, gateway, closeDoor, info, attached, stop }: SupervisorParts): Hono {
+export function createApi({ runtimes, gateway, closeDoor, info, attached, stop }: SupervisorParts): Hono {
   const api = new Hono().basePath(`/v${apiVersion}`);
   const calls = new Map<string, AbortController>();
 
@@ -55,33 +57,36 @@ export function createApi({ runtime, gateway, closeDoor, info, attached, stop }:
 
   api.get('/supervisor', async (context) => context.json(await info()));
   api.post('/process', async (context) => {
-    const spec = await parse(processSchema, context.req);
-    return context.json(await cancellable(context.req.raw, (signal) => runtime.start(spec, signal)));
+    const { runtime, ...spec } = await parse(processSchema, context.req);
+    return context.json(await cancellable(context.req.raw, (signal) => runtimes[runtime].start(spec, signal)));
   });
   api.post('/command', async (context) => {
-    const command = await parse(commandSchema, context.req);
-    return context.json(await cancellable(context.req.raw, (signal) => runtime.exec(command, signal)));
+    const { runtime, ...command } = await parse(commandSchema, context.req);
+    return context.json(await cancellable(context.req.raw, (signal) => runtimes[runtime].exec(command, signal)));
   });
   api.post('/cancel', async (context) => {
     const { call } = await parse(cancelSchema, context.req);
     calls.get(call)?.abort();
     return context.json({});
   });
-  api.post('/inspect', async (context) => context.json(await runtime.inspect(await parse(handleSchema, context.req))));
+  api.post('/inspect', async (context) => {
+    const handle = await parse(handleSchema, context.req);
+    return context.json(await runtimes[handle.runtime].inspect(handle));
+  });
   api.post('/port', async (context) => {
-    const { cellId, port } = await parse(portSchema, context.req);
-    await runtime.holdPort(cellId, port);
+    const { runtime, cellId, port } = await parse(portSchema, context.req);
+    await runtimes[runtime].holdPort(cellId, port);
     return context.json({});
   });
   api.post('/relay', async (context) => {
-    const { cellId, port } = await parse(portSchema, context.req);
-    await runtime.relayPort(cellId, port);
+    const { runtime, cellId, port } = await parse(portSchema, context.req);
+    await runtimes[runtime].relayPort(cellId, port);
     return context.json({});
   });
   api.post('/destroy', async (context) => {
-    const { cellId } = await parse(cellSchema, context.req);
+    const { runtime, cellId } = await parse(destroySchema, context.req);
     await closeDoor(cellId);
-    return context.json({ ended: await runtime.destroy(cellId) });
+    return context.json({ ended: await runtimes[runtime].destroy(cellId) });
   });
   api.post('/gateway/open', async (context) => context.json(await gateway.open(await parse(grantSchema, context.req))));
   api.post('/gateway/extend', async (context) => {
@@ -99,7 +104,7 @@ export function createApi({ runtime, gateway, closeDoor, info, attached, stop }:
   api.post('/gateway/state', (context) =>
     context.json<GatewayState>({ accounts: gateway.accounts(), models: gateway.figures() }),
   );
-  api.get('/cells', async (context) => context.json(await runtime.list()));
+  api.get('/cells', async (context) => context.json((await info()).cells));
   api.get('/attach', (context) =>
     stream(context, async (body) => {
       const gone = attached(context.req.query('ends') === 'all');

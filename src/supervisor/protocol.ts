@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { isolations } from '../domain/request.ts';
 import type { CellGrant } from '../gateway/grant.ts';
-import type { Command, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts';
+import type { Command, Confinement, ProcessSpec, RuntimeHandle } from '../runtimes/runtime.ts';
 
 /**
  * The version of the API: in every path, so that a worker of the next release can talk to a supervisor of this one,
@@ -15,6 +15,7 @@ export const launchSchema = v.strictObject({
   stateDirectory: v.string(),
   idleMs: v.exactOptional(v.number()),
   groups: v.exactOptional(v.string()),
+  docker: v.exactOptional(v.strictObject({ host: v.nullable(v.string()), image: v.nullable(v.string()) })),
 });
 
 /** The same, for one who connects and may be the one to start it. */
@@ -55,11 +56,36 @@ const command = v.pipe(
   v.transform((parts) => parts as [string, ...string[]]),
 );
 
-const processEntries = { cellId, command, directory: v.string(), env: strings, logFile: v.string() };
+const limit = v.nullable(v.pipe(v.number(), v.minValue(0)));
+const confinement = v.strictObject({
+  writable: v.array(v.string()),
+  readable: v.array(v.strictObject({ source: v.string(), target: v.string() })),
+  inlet: v.nullable(v.string()),
+  outlet: v.nullable(v.string()),
+  model: v.boolean(),
+  allow: v.array(v.string()),
+  limits: v.strictObject({ memory: limit, cpus: limit, pids: limit }),
+}) satisfies v.GenericSchema<unknown, Confinement>;
 
-export const processSchema = v.strictObject(processEntries) satisfies v.GenericSchema<unknown, ProcessSpec>;
+/** By which runtime something is done. A worker of a version that knew one names none. */
+const runtime = v.optional(v.picklist(isolations), 'process');
+
+const processEntries = {
+  cellId,
+  command,
+  directory: v.string(),
+  env: strings,
+  logFile: v.string(),
+  confinement: v.exactOptional(confinement),
+};
+
+export const processSchema = v.strictObject({ runtime, ...processEntries }) satisfies v.GenericSchema<
+  unknown,
+  ProcessSpec
+>;
 
 export const commandSchema = v.strictObject({
+  runtime,
   ...processEntries,
   execId: v.pipe(v.string(), v.nonEmpty()),
   timeoutMs: v.pipe(v.number(), v.minValue(1)),
@@ -78,8 +104,9 @@ export const handleSchema = v.strictObject({
 export const callHeader = 'x-call';
 
 export const cancelSchema = v.strictObject({ call: v.string() });
-export const portSchema = v.strictObject({ cellId, port });
+export const portSchema = v.strictObject({ runtime, cellId, port });
 export const cellSchema = v.strictObject({ cellId });
+export const destroySchema = v.strictObject({ runtime, cellId });
 export const stopSchema = v.strictObject({ force: v.boolean() });
 
 const price = v.number();

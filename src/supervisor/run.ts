@@ -9,10 +9,12 @@ import { waitingWarm } from '../cell/warm-record.ts';
 import { version } from '../domain/version.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { openAudit } from '../journal/audit.ts';
-import { findGroupRoot, type GroupSetting } from '../runtimes/cgroup-root.ts';
+import type { GroupSetting } from '../runtimes/cgroup-root.ts';
 import { endOwner } from '../runtimes/end-owner.ts';
+import { findRoots } from '../runtimes/found-roots.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
-import { createProcessRuntime } from '../runtimes/process.ts';
+import type { DockerHost } from '../runtimes/docker/probe.ts';
+import { makeRuntimes } from '../runtimes/index.ts';
 import { createApi } from './api.ts';
 import { auditedGateway, auditedRuntime } from './audited.ts';
 import { holdLifeline } from './lifeline.ts';
@@ -25,6 +27,8 @@ export interface SupervisorOptions {
   idleMs?: number;
   /** Where control groups are made. Default: `auto`. */
   groups?: GroupSetting;
+  /** The engine of the docker runtime, and its image. Default: those of `DockerOptions`. */
+  docker?: DockerHost;
   signal: AbortSignal;
   ready?: (info: { pid: number; socket: string }) => void;
 }
@@ -44,7 +48,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const owner = await stateDirectoryId(stateDirectory);
   await using stack = new AsyncDisposableStack();
   stack.use(await acquireSupervisorLock(owner, stateDirectory));
-  const groupRoot = await findGroupRoot(options.groups);
+  const { groupRoot, limitRoot } = await findRoots(options.groups);
   // What an earlier supervisor left has no keeper any more, and so has ended by definition.
   await untilNoWatchdog(owner);
   await endOwner(owner, groupRoot.root);
@@ -53,7 +57,13 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
 
   const ports = stack.use(createPortHolder());
   const audit = openAudit(stateDirectory, { by: 'supervisor', lost: sayLost });
-  const runtime = auditedRuntime(createProcessRuntime({ owner, ports, groupRoot }), audit);
+  const docker = options.docker === undefined ? {} : { docker: options.docker };
+  const made = makeRuntimes({ owner, ports, groupRoot, limitRoot, ...docker });
+  const runtimes = {
+    process: auditedRuntime(made.process, audit),
+    bubblewrap: auditedRuntime(made.bubblewrap, audit),
+    docker: auditedRuntime(made.docker, audit),
+  };
   const gateway = auditedGateway(
     stack.use(
       createGateway({
@@ -67,7 +77,8 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const stopping = new AbortController();
   let workers = 0;
   const info = async (): Promise<SupervisorInfo> => {
-    const living = [...new Set([...(await runtime.list()), ...ports.cells()])];
+    const listed = await Promise.all(Object.values(runtimes).map((runtime) => runtime.list()));
+    const living = [...new Set([...listed.flat(), ...ports.cells()])];
     // Read after that: one that a cell adopts in between counts as a cell.
     const waiting = new Set(await waitingWarm(stateDirectory));
     const cells = living.filter((mark) => !waiting.has(mark));
@@ -86,7 +97,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
     for (const { cellId } of gateway.accounts())
       if ((await adoptedBy(stateDirectory, cellId)) === mark) await gateway.close(cellId);
   };
-  const api = createApi({ runtime, gateway, closeDoor, info, attached, stop: () => stopping.abort() });
+  const api = createApi({ runtimes, gateway, closeDoor, info, attached, stop: () => stopping.abort() });
   const server = createAdaptorServer({ fetch: api.fetch }) as Server; // its HTTP/1 form, which is the default
   // A test command may run for hours.
   server.requestTimeout = 0;

@@ -7,13 +7,15 @@ export function supervised(
   runtime: CellRuntime,
   supervisor: Pick<SupervisorClient, 'call' | 'callUntil'>,
 ): CellRuntime {
+  // A supervisor of a version that knew one runtime takes no word for it.
+  const by = runtime.name === 'process' ? {} : { runtime: runtime.name };
   return {
     name: runtime.name,
     confines: runtime.confines,
     unsupported: runtime.unsupported,
     probe: () => runtime.probe(),
-    start: (spec, signal) => supervisor.callUntil<RuntimeHandle>('/process', spec, signal),
-    exec: (command, signal) => supervisor.callUntil<ExecResult>('/command', command, signal),
+    start: (spec, signal) => supervisor.callUntil<RuntimeHandle>('/process', { ...by, ...spec }, signal),
+    exec: (command, signal) => supervisor.callUntil<ExecResult>('/command', { ...by, ...command }, signal),
     async inspect(handle) {
       // Asked twice a second for every cell: whether it lives can be seen from here.
       if (handle.bootId === currentBootId() && isAlive(handle)) return { kind: 'running' };
@@ -21,12 +23,12 @@ export function supervised(
     },
     stats: (cellId) => runtime.stats(cellId),
     async holdPort(cellId, port) {
-      await supervisor.call('/port', { cellId, port });
+      await supervisor.call('/port', { ...by, cellId, port });
     },
     async relayPort(cellId, port) {
-      await supervisor.call('/relay', { cellId, port });
+      await supervisor.call('/relay', { ...by, cellId, port });
     },
-    destroy: async (cellId) => (await supervisor.call<{ ended: number }>('/destroy', { cellId })).ended,
+    destroy: async (cellId) => (await supervisor.call<{ ended: number }>('/destroy', { ...by, cellId })).ended,
     list: () => runtime.list(),
     listEmpty: () => runtime.listEmpty(),
   };

@@ -6,14 +6,15 @@ import type { CellHost } from '../cell/host.ts';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { createLeaseStore } from '../cell/leases.ts';
 import type { Config } from '../config.ts';
+import type { IsolationName } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { ModelGateway } from '../gateway/model-gateway.ts';
 import { openAudit } from '../journal/audit.ts';
 import { readBaseConfig } from '../opencode/config.ts';
 import { writeModels } from '../opencode/models.ts';
-import { findGroupRoot } from '../runtimes/cgroup-root.ts';
+import { findRoots } from '../runtimes/found-roots.ts';
 import { createProviderGate } from '../providers/provider-gate.ts';
-import { probeRuntimes } from '../runtimes/index.ts';
+import { type ProbedRuntime, probeRuntimes } from '../runtimes/index.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
 import { supervisedGateway } from '../supervisor/supervised-gateway.ts';
 import { supervised } from '../supervisor/supervised-runtime.ts';
@@ -37,11 +38,15 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
   const supervisor = keeper !== null && 'supervisor' in keeper ? keeper.supervisor : null;
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(config.stateDirectory);
-  const probed = await probeRuntimes({ owner, groupRoot: await findGroupRoot(config.cgroup), docker: config.docker });
-  const runtimes =
-    supervisor === null
-      ? probed
-      : { ...probed, process: { ...probed.process, runtime: supervised(probed.process.runtime, supervisor) } };
+  const probed = await probeRuntimes({
+    owner,
+    groupRoot,
+    limitRoot: await findLimitRoot(groupRoot),
+    docker: config.docker,
+  });
+  const kept = (name: IsolationName): ProbedRuntime =>
+    supervisor === null ? probed[name] : { ...probed[name], runtime: supervised(probed[name].runtime, supervisor) };
+  const runtimes = { process: kept('process'), bubblewrap: kept('bubblewrap'), docker: kept('docker') };
   const templates = await loadTemplates(config.templates);
   const opencode = await readOpencodeConfig(config.opencodeConfig);
   const models = await writeModels({
@@ -69,6 +74,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     behindGateway: config.modelGateway,
     providerEnvironment: config.providerEnvironment,
     path: config.path,
+    volumes: config.volumes,
     silenceLimitMs: config.silenceLimitMs,
     serverMemory: config.serverMemory,
     hostLostAfterMs: config.hostLostAfterMs,

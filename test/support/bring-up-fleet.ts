@@ -9,6 +9,7 @@ import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/open
 import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model/server.ts';
 import { type FleetHost, describeHost } from './fleet-host.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+import { testRuntime } from './test-runtime.ts';
 import { type TemporaryRepository, temporaryRepository } from './temporary-repository.ts';
 
 const suite = fileURLToPath(new URL('../fixtures/scripts/suite.yaml', import.meta.url));
@@ -62,6 +63,7 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
     CELLS_STATE_DIR: join(directory.path, 'state'),
     CELLS_REPOSITORY: repository.path,
     CELLS_OPENCODE_CONFIG: opencodeConfig,
+    CELLS_RUNTIME: testRuntime(),
     // What is booted ahead takes memory and time from the cells of other tests; those about it ask for it.
     CELLS_WARM: '0',
     CELLS_METRICS_ADDRESS: '127.0.0.1:0',

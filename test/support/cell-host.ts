@@ -17,6 +17,7 @@ import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model
 import { createLogger } from '../../src/telemetry/log.ts';
 import { makeHost } from '../../src/worker/make-host.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
+import { testRuntime } from './test-runtime.ts';
 import { type TemporaryRepository, temporaryRepository } from './temporary-repository.ts';
 
 export interface CellHostOptions {
@@ -65,6 +66,7 @@ export async function startCellHost(options: CellHostOptions = {}): Promise<Cell
     CELLS_STATE_DIR: stateDirectory,
     CELLS_REPOSITORY: repository.path,
     CELLS_OPENCODE_CONFIG: opencodeConfig,
+    CELLS_RUNTIME: testRuntime(),
     ...options.env,
   };
   const gateway = stack.use(createGateway({ ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger }));

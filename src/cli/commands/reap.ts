@@ -42,7 +42,7 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
   if (!dryRun) stack.use(await alone(config.stateDirectory, () => acquireHostLock(config.stateDirectory)));
   const supervisor = dryRun
     ? null
-    : stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup }));
+    : stack.use(await connectSupervisor(config.stateDirectory, { groups: config.cgroup, docker: config.docker }));
   stack.defer(async () => void (await supervisor?.stop()));
   // Without a worker nobody would use a server that waits; beside one they are the worker's, which keeps them or not.
   const warmServers = dryRun && (await isHostLocked(config.stateDirectory)) ? config.warmServers : 0;

@@ -25,11 +25,12 @@ it goes a minute after the last cell and the last worker. When it ends, in whate
 }
 
 async function run(cli: Cli): Promise<void> {
-  const { stateDirectory, cgroup } = cli.config();
+  const { stateDirectory, cgroup, docker } = cli.config();
   try {
     await runSupervisor({
       stateDirectory,
       groups: cgroup,
+      docker,
       signal: cli.interruption(),
       ready: ({ pid, socket }) => cli.note(`the supervisor (process ${pid}) answers on ${socket}`),
     });

@@ -1,0 +1,49 @@
+import type { IsolationName, ParsedCellRequest } from '../domain/request.ts';
+import { whyNotLedTo } from '../runtimes/in-cell.ts';
+import type { Limits } from '../runtimes/runtime.ts';
+import { findTemplate } from '../templates/load.ts';
+import type { CellHost } from './host.ts';
+
+/** Processes and threads of a cell that asks for no number: a server has some thirty, a build a few hundred. */
+const usualPids = 1024;
+
+/**
+ * What a cell may use at most: as its request says, else as its agent type does, else as is usual on this host. A runtime that cannot
+ * limit, limits nothing; a request that names limits was refused before.
+ */
+export function limitsOf(host: CellHost, request: ParsedCellRequest, name: IsolationName): Limits {
+  const { runtime } = host.runtimes[name];
+  if (!runtime.confines || runtime.unsupported.resources !== undefined) return { memory: null, cpus: null, pids: null };
+  const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
+  return {
+    memory: wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory),
+    cpus: wanted.cpus ?? null,
+    pids: wanted.pids ?? usualPids,
+  };
+}
+
+/** What a cell reaches besides its models. */
+export const allowedBy = ({ network }: Pick<ParsedCellRequest, 'network'>): readonly string[] =>
+  network === undefined || network === 'none' ? [] : network.allow;
+
+/** Why a target of a confined cell cannot be led to; null when all can. */
+export function whyNotAllowed(
+  host: Pick<CellHost, 'runtimes'>,
+  request: ParsedCellRequest,
+  name: IsolationName,
+): string | null {
+  if (!host.runtimes[name].runtime.confines) return null;
+  return (
+    allowedBy(request)
+      .map(whyNotLedTo)
+      .find((reason) => reason !== null) ?? null
+  );
+}
+
+const units = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** A size as Docker takes it, such as `768m`: bytes, or KiB, MiB, GiB. */
+export function bytesOf(size: string): number {
+  const unit = /[bkmg]$/i.exec(size)?.[0].toLowerCase() ?? 'b';
+  return Number.parseInt(size, 10) * units[unit as keyof typeof units]; // the pattern has no other letters
+}
