@@ -21,20 +21,25 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
-test.each(['bubblewrap', 'docker'] as const)(
-  '%s is not available: it says so, holds nothing and starts nothing',
-  async (name) => {
-    const { runtime, probe } = (await probeRuntimes({ owner: 'test' }))[name];
-    expect(probe).toEqual(missing);
-    expect(await runtime.list()).toEqual([]);
-    expect(await runtime.destroy('0123456789abcdef')).toBe(0);
-    const spec = {
-      cellId: '0123456789abcdef',
-      command: ['true'] as const,
-      directory: '/',
-      env: {},
-      logFile: '/dev/null',
-    };
-    await expect(runtime.start(spec, never)).rejects.toThrow('not available on this host');
-  },
-);
+test('the bubblewrap runtime says what its sandboxes have, or why there can be none and what to do', async () => {
+  const { bubblewrap } = await probeRuntimes({ owner: 'test' });
+  const { probe, runtime } = bubblewrap;
+  expect(runtime.confines).toBe(true);
+  if (probe.usable) expect(probe.notes.join()).toContain('no network but its model');
+  else expect(probe).toEqual({ usable: false, why: expect.any(String), try: expect.any(String) });
+});
+
+test.each(['docker'] as const)('%s is not available: it says so, holds nothing and starts nothing', async (name) => {
+  const { runtime, probe } = (await probeRuntimes({ owner: 'test' }))[name];
+  expect(probe).toEqual(missing);
+  expect(await runtime.list()).toEqual([]);
+  expect(await runtime.destroy('0123456789abcdef')).toBe(0);
+  const spec = {
+    cellId: '0123456789abcdef',
+    command: ['true'] as const,
+    directory: '/',
+    env: {},
+    logFile: '/dev/null',
+  };
+  await expect(runtime.start(spec, never)).rejects.toThrow('not available on this host');
+});
