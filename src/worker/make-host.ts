@@ -38,12 +38,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
   const supervisor = keeper !== null && 'supervisor' in keeper ? keeper.supervisor : null;
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const owner = await stateDirectoryId(config.stateDirectory);
-  const probed = await probeRuntimes({
-    owner,
-    groupRoot,
-    limitRoot: await findLimitRoot(groupRoot),
-    docker: config.docker,
-  });
+  const probed = await probeRuntimes({ owner, ...(await findRoots(config.cgroup)), docker: config.docker });
   const kept = (name: IsolationName): ProbedRuntime =>
     supervisor === null ? probed[name] : { ...probed[name], runtime: supervised(probed[name].runtime, supervisor) };
   const runtimes = { process: kept('process'), bubblewrap: kept('bubblewrap'), docker: kept('docker') };
