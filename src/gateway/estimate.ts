@@ -36,13 +36,15 @@ export function estimateUsage(input: number, characters: number, reported: Token
 }
 
 function measure(body: Record<string, unknown>): { bytes: number; characters: number; attachments: number } {
-  let attachments = 0;
-  const text = JSON.stringify(body, (_, value: unknown) => {
-    if (typeof value !== 'string' || !isAttachment(value)) return value;
-    attachments += 1;
-    return '';
-  });
-  return { bytes: Buffer.byteLength(JSON.stringify(body)), characters: text.length, attachments };
+  const text = JSON.stringify(body);
+  const attachments = attachmentsIn(body);
+  const encoded = attachments.reduce((sum, { length }) => sum + length, 0);
+  return { bytes: Buffer.byteLength(text), characters: text.length - encoded, attachments: attachments.length };
+}
+
+function attachmentsIn(value: unknown): string[] {
+  if (typeof value === 'string') return isAttachment(value) ? [value] : [];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(attachmentsIn) : [];
 }
 
 const isAttachment = (text: string): boolean =>
