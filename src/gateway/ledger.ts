@@ -63,11 +63,20 @@ type Line = v.InferOutput<typeof line>;
 export async function openLedger(file: string): Promise<CellLedger> {
   const text = await readIfThere(file);
   let totals = sumOf(linesOf(text));
-  // The last line may be cut off: the gateway died while it wrote it.
-  if (text !== '' && !text.endsWith('\n')) await appendFile(file, '\n');
+  // The last line may be cut off: the gateway died while it wrote it, or the disk was full.
+  let cutOff = text !== '' && !text.endsWith('\n');
   const instance = `${process.pid}-${Date.now().toString(36)}`;
   let requests = 0;
-  const append = (entry: Line): Promise<void> => appendFile(file, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
+  const append = async (entry: Line): Promise<void> => {
+    const beginning = cutOff ? '\n' : '';
+    cutOff = false;
+    try {
+      await appendFile(file, `${beginning}${JSON.stringify(entry)}\n`, { mode: 0o600 });
+    } catch (error) {
+      cutOff = true;
+      throw error;
+    }
+  };
   return {
     totals: () => totals,
     async enter(model, input) {
