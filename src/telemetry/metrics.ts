@@ -92,6 +92,13 @@ export const metrics = {
     ['host', 'model', 'kind'],
     'Tokens that the gateway counted',
   ),
+  gatewayEstimated: metric(
+    'cells_gateway_estimated_tokens_total',
+    'counter',
+    '',
+    ['host', 'model'],
+    'Of these tokens, how many are estimated, since the provider did not report them',
+  ),
   gatewayCost: metric(
     'cells_gateway_cost_dollars_total',
     'counter',

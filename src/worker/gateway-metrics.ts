@@ -34,6 +34,7 @@ export function renderFigures(models: readonly ModelFigures[], host: string): st
       exchangeOutcomes.map((outcome) => ['', { outcome }, requests[outcome]]),
     ),
     ...family(metrics.gatewayTokens, ({ tokens }) => kinds.map((kind) => ['', { kind }, tokens[kind]])),
+    ...family(metrics.gatewayEstimated, ({ estimatedTokens }) => [['', {}, estimatedTokens]]),
     ...family(metrics.gatewayCost, ({ cost }) => (cost === null ? [] : [['', {}, cost]])),
     ...family(metrics.gatewayCooldowns, ({ cooldowns }) => [['', {}, cooldowns]]),
     ...family(metrics.gatewayCooldown, ({ cooldownUntil }) => [

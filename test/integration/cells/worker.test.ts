@@ -100,10 +100,7 @@ describe('a worker', { timeout: 300_000 }, () => {
       samples.filter(({ name }) => name.startsWith('cells_')).map((sample) => [baseOf(sample.name), sample]),
     );
     const withoutValue = new Set<string>([metrics.respawned.name, metrics.reaped.name]);
-    // The gateway has figures where cells go through it.
-    const expected = Object.values(metrics).filter(
-      ({ name }) => !withoutValue.has(name) && !name.startsWith('cells_gateway_'),
-    );
+    const expected = Object.values(metrics).filter(({ name }) => !withoutValue.has(name));
     expect([...exported.keys()].toSorted()).toEqual(expected.map(({ name }) => name).toSorted());
     for (const { name, labels } of expected)
       expect(Object.keys(exported.get(name)?.labels ?? {}), name).toEqual(expect.arrayContaining([...labels]));

@@ -36,6 +36,7 @@ describe('the figures of the gateway', () => {
     expect(of(metrics.gatewayTokens.name, { kind: 'input' })).toBe(1000);
     expect(of(metrics.gatewayTokens.name, { kind: 'cacheRead' })).toBe(7);
     expect(of(metrics.gatewayTokens.name, { kind: 'total' })).toBeUndefined();
+    expect(of(metrics.gatewayEstimated.name)).toBe(7);
     expect(of(metrics.gatewayCost.name)).toBeCloseTo(0.0013, 9);
     expect(samples.filter(({ name }) => name === metrics.gatewayCost.name)).toHaveLength(1);
   });
