@@ -102,6 +102,28 @@ export interface SpawnedCells {
   teardown: Distribution;
 }
 
+/** Milliseconds from the sending of a request, over all streams. */
+export interface WayFigures {
+  firstToken: Distribution;
+  /** To the end of the answer. */
+  whole: Distribution;
+}
+
+export interface GatewayFigures {
+  /** At the same time. */
+  streams: number;
+  rounds: number;
+  /** In which an answer came, on average. */
+  pieces: number;
+  direct: WayFigures;
+  /** Through the gateway, by a port. */
+  loopback: WayFigures;
+  /** Through the gateway, by a Unix socket. */
+  socket: WayFigures;
+  /** Seconds of the supervisor's processor time for one answer that it passes on. */
+  cpuPerRequest: number;
+}
+
 export interface BenchResults {
   /** When it began. */
   at: string;
@@ -120,4 +142,5 @@ export interface PartFigures {
   sequence: SequenceFigures;
   floor: FloorFigures;
   spawn: SpawnFigures;
+  gateway: GatewayFigures;
 }

@@ -10,6 +10,7 @@ import type { BenchOptions, PartName } from './options.ts';
 import { leftByThisRun, tracesOfThisRun } from './left.ts';
 import { runAtOnce } from './parts/at-once.ts';
 import { runFloor } from './parts/floor.ts';
+import { runGateway } from './parts/gateway.ts';
 import { runHeld } from './parts/held.ts';
 import { runSequence } from './parts/sequence.ts';
 import { runSpawn } from './parts/spawn.ts';
@@ -66,6 +67,7 @@ async function runPart(name: PartName, stage: Stage, options: BenchOptions, resu
     sequence: () => runSequence(stage, options.sequence),
     floor: () => runFloor(stage, options.repeats),
     spawn: () => runSpawn(stage, options.repeats),
+    gateway: () => runGateway(stage, options.repeats),
   };
   Object.assign(results.parts, { [name]: await parts[name]() });
 }

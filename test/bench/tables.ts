@@ -4,17 +4,19 @@ import type {
   CellCost,
   Distribution,
   FloorFigures,
+  GatewayFigures,
   HeldFigures,
   PartFigures,
   RunFigures,
   SequenceFigures,
   SpawnFigures,
+  WayFigures,
 } from './results.ts';
 import { median, spread, sum } from './statistics.ts';
 
 /** All that a run of the bench says, a table for each question. */
 export function benchTables({ parts, left }: BenchResults): FigureTable[] {
-  const { held, sequence, floor, spawn } = parts;
+  const { held, sequence, floor, spawn, gateway } = parts;
   const runs = runsIn(parts);
   return [
     ...(held ? [timesTable(held), memoryTable(held)] : []),
@@ -22,6 +24,7 @@ export function benchTables({ parts, left }: BenchResults): FigureTable[] {
     ...(sequence ? [growthTable(sequence)] : []),
     ...(floor ? [floorTable(floor, runs)] : []),
     ...(spawn ? [spawnTable(spawn)] : []),
+    ...(gateway ? [gatewayTable(gateway)] : []),
     {
       title: 'What was left',
       head: ['part', 'processes, ports, worktrees, leases, directories'],
@@ -177,6 +180,30 @@ function spawnTable({ bare, cold, warm }: SpawnFigures): FigureTable {
   };
 }
 
+/** What the gateway adds to a direct call. */
+export function gatewayTable(gateway: GatewayFigures): FigureTable {
+  const { streams, rounds, pieces, direct, cpuPerRequest } = gateway;
+  const row = (name: string, of: WayFigures, kind: keyof WayFigures) => [
+    name,
+    ...[of[kind].p50, of[kind].p95, of[kind].least, of[kind].most].map(finely),
+    `${(of[kind].p50 - direct[kind].p50).toFixed(1)} ms`,
+    (of[kind].p50 / direct[kind].p50).toFixed(2),
+  ];
+  return {
+    title: `What the gateway adds, with ${streams} streams at once`,
+    head: ['what', 'p50', 'p95', 'least', 'most', 'more than the direct call', 'times the direct call'],
+    rows: [
+      row('first token, direct', direct, 'firstToken'),
+      row('first token, by a port of the gateway', gateway.loopback, 'firstToken'),
+      row('first token, by a socket of the gateway', gateway.socket, 'firstToken'),
+      row('whole answer, direct', direct, 'whole'),
+      row('whole answer, by a port of the gateway', gateway.loopback, 'whole'),
+      row('whole answer, by a socket of the gateway', gateway.socket, 'whole'),
+    ],
+    note: `${rounds} rounds by each way in turn; an answer comes in ${pieces.toFixed(0)} pieces. The supervisor takes ${finely(cpuPerRequest * 1000)} of processor time for one.`,
+  };
+}
+
 function figures(
   runs: readonly RunFigures[],
   pick: (run: RunFigures) => number,
@@ -192,5 +219,6 @@ const withSpread = ({ p50, least, most }: Distribution, show: (figure: number) =
 
 const mebibytes = (figure: number): string => `${figure.toFixed(0)} MiB`;
 const seconds = (figure: number): string => `${figure.toFixed(figure < 1 ? 3 : 2)} s`;
+const finely = (milliseconds: number): string => `${milliseconds.toFixed(1)} ms`;
 const duration = (milliseconds: number): string =>
   milliseconds < 1_000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;

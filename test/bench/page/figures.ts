@@ -5,13 +5,15 @@ import { type TrialResults, trialTable } from '../memory-trial/table.ts';
 import { type SoakResults, soakTable } from '../soak/results.ts';
 import { renderMarkdown, type FigureTable } from '../render.ts';
 import type { BenchResults } from '../results.ts';
-import { benchTables } from '../tables.ts';
+import { benchTables, gatewayTable } from '../tables.ts';
 
 /** What lies in `docs/performance`; null where there is no such file. */
 export interface Figures {
   bench: BenchResults | null;
   trials: TrialResults | null;
   soak: SoakResults | null;
+  /** A run of that part alone. */
+  gateway: BenchResults | null;
 }
 
 export function readFigures(): Figures {
@@ -20,6 +22,7 @@ export function readFigures(): Figures {
     bench: read('bench.json') as BenchResults | null,
     trials: read('memory-trial.json') as TrialResults | null,
     soak: read('soak.json') as SoakResults | null,
+    gateway: read('gateway.json') as BenchResults | null,
   };
 }
 
@@ -33,7 +36,7 @@ export function withFigures(page: string, figures: Figures): string {
 
 const place = /<!-- figures: ([a-z-]+) -->[\s\S]*?<!-- end of figures -->/g;
 
-function textOf(name: string, { bench, trials, soak }: Figures): string {
+function textOf(name: string, { bench, trials, soak, gateway }: Figures): string {
   switch (name) {
     case 'run':
       return bench === null ? none : runText(bench);
@@ -43,6 +46,10 @@ function textOf(name: string, { bench, trials, soak }: Figures): string {
       return trials === null ? none : section(trialTable(trials));
     case 'soak':
       return soak === null ? none : section(soakTable(soak));
+    case 'gateway':
+      return gateway?.parts.gateway === undefined
+        ? none
+        : `${runText(gateway)}\n\n${section(gatewayTable(gateway.parts.gateway))}`;
     default:
       throw new Error(`there are no figures called ${name}`);
   }
