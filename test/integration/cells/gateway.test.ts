@@ -132,6 +132,18 @@ describe('a cell behind the gateway', () => {
     },
   );
 
+  test('hears its model to the end while the worker is killed, and is asked for nothing twice', limits, async () => {
+    const cell = await begin('speaks-slowly', 'cold');
+    const [answer] = await waitUntilSome(() => fleet.model.ledger().filter(({ outcome }) => outcome === 'under-way'));
+    expect(answer).toMatchObject({ script: 'speaks-slowly', try: 1 });
+    await fleet.worker.end('SIGKILL');
+    expect(fleet.model.ledger().at(-1)).toMatchObject({ outcome: 'under-way' });
+    await waitUntil(() => fleet.model.ledger().every(({ outcome }) => outcome === 'finished'), 120_000);
+    await fleet.startWorker();
+    expect(await cell.result()).toMatchObject({ status: 'unchanged', tokens: { total: 1100 }, respawns: 0 });
+    expect(fleet.model.ledger()).toHaveLength(1);
+  });
+
   test('is refused before it is made when its model cannot be reached', limits, async () => {
     const cell = await fleet.start('edit-file', { agentId: 'elsewhere', model: 'nobody/one' });
     await expect(cell.result()).rejects.toMatchObject({
@@ -171,6 +183,11 @@ async function isWarm(): Promise<boolean> {
 
 async function spawned(start: 'cold' | 'warm'): Promise<number> {
   return valueOf(await scrape(fleet.metricsUrl), metrics.spawned.name, { start }) ?? 0;
+}
+
+async function waitUntilSome<Entry>(look: () => Entry[]): Promise<Entry[]> {
+  await waitUntil(() => look().length > 0, 120_000);
+  return look();
 }
 
 /** What the model says that the cells were told, tokens of all kinds. */

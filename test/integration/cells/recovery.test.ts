@@ -55,7 +55,10 @@ describe('a cell that loses', () => {
     const once = fleet.model.ledger().filter(({ script, turn }) => script === 'loses-worktree' && turn === 1);
     expect(once).toHaveLength(2);
     const used = fleet.model.ledger().filter(({ script }) => script === 'loses-worktree');
-    expect(result.tokens.total).toBe(used.reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0));
+    const told = used.reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0);
+    // The answer that was cut off with the first server is estimated, since the provider told nothing of it.
+    expect(result.tokens.total).toBeGreaterThan(told);
+    expect(result.tokens.total).toBeLessThan(told + 10_000);
     await nothingLeft(fleet);
   });
 });
