@@ -1,6 +1,6 @@
 /**
  * The demo: a Temporal server, a worker, a sample repository and five agents on this machine, from nothing to a table.
- * `npm run demo [-- --keep | --model provider/model | --json | --chaos]`
+ * `npm run demo [-- --keep | --model provider/model | --runtime name | --json | --chaos]`
  */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { createCli, type Cli } from '../src/cli/cli.ts';
 import { exitCodes } from '../src/cli/exit-codes.ts';
 import { createProgress } from '../src/cli/progress.ts';
+import { type IsolationName, isolations } from '../src/domain/request.ts';
 import { UserError } from '../src/domain/user-error.ts';
 import { isClean, renderRemains, renderStrikes } from './demo/chaos-report.ts';
 import { runWithChaos } from './demo/chaos-run.ts';
@@ -20,6 +21,7 @@ const usage = `npm run demo -- [options]
 
   --keep                   stay up at the end until Ctrl-C, to look around in the Web UI and the sample repository
   --model provider/model   use a real model, with its API key from the environment, instead of the scripted one
+  --runtime name           process, bubblewrap or docker, instead of the strongest that this machine has
   --json                   print the result as JSON
   --chaos                  twenty agents, while the worker is killed twice and a server five times; ends with 0 when each
                            cell ended as its script says and nothing is left on the host
@@ -51,6 +53,7 @@ async function demo(argv: string[], cli: Cli): Promise<number> {
 interface Flags {
   keep: boolean;
   model: string | undefined;
+  runtime: IsolationName | undefined;
   json: boolean;
   help: boolean;
   /** Null without chaos. */
@@ -61,13 +64,29 @@ function flagsFrom(args: string[]): Flags {
   try {
     const off = { type: 'boolean', default: false } as const;
     const text = { type: 'string' } as const;
-    const options = { keep: off, json: off, help: off, chaos: off, model: text, cells: text, seed: text } as const;
+    const options = {
+      keep: off,
+      json: off,
+      help: off,
+      chaos: off,
+      model: text,
+      runtime: text,
+      cells: text,
+      seed: text,
+    } as const;
     const { values } = parseArgs({ args, options });
+    const runtime = isolations.find((name) => name === values.runtime);
+    if (runtime !== values.runtime) throw new Error(`--runtime ${values.runtime} is none of ${isolations.join(', ')}`);
     const { chaos, cells = '20', seed = String(randomInt(1_000_000)), ...rest } = values;
     if (!chaos && (values.cells ?? values.seed) !== undefined) throw new Error('--cells and --seed go with --chaos');
     if (!/^[1-9]\d{0,2}$/.test(cells)) throw new Error(`--cells ${cells} is not a number from 1 to 999`);
     if (!/^\d{1,9}$/.test(seed)) throw new Error(`--seed ${seed} is not a whole number`);
-    return { ...rest, model: values.model, chaos: chaos ? { cells: Number(cells), seed: Number(seed) } : null };
+    return {
+      ...rest,
+      model: values.model,
+      runtime,
+      chaos: chaos ? { cells: Number(cells), seed: Number(seed) } : null,
+    };
   } catch (cause) {
     throw new UserError('InvalidInput', cause instanceof Error ? cause.message : String(cause), {
       try: usage.trimEnd(),
@@ -80,9 +99,9 @@ async function play(flags: Flags, cli: Cli): Promise<number> {
   return flags.chaos === null ? await playCalmly(flags, cli) : await playWithChaos(flags, flags.chaos, cli);
 }
 
-async function playCalmly({ keep, model, json }: Flags, cli: Cli): Promise<number> {
+async function playCalmly({ keep, model, runtime, json }: Flags, cli: Cli): Promise<number> {
   const signal = cli.interruption();
-  await using stage = await openStage({ model, capacity: undefined, cli, signal });
+  await using stage = await openStage({ model, runtime, capacity: undefined, cli, signal });
   const ended = await follow(stage, cli, signal);
   if (signal.aborted) return interrupted(cli);
   const right = ended.every((task) => asExpected(task, model === undefined));
@@ -99,12 +118,12 @@ async function follow(stage: Stage, cli: Cli, signal: AbortSignal): Promise<Ende
 }
 
 async function playWithChaos(
-  { keep, model, json }: Flags,
+  { keep, model, runtime, json }: Flags,
   { cells, seed }: { cells: number; seed: number },
   cli: Cli,
 ): Promise<number> {
   const signal = cli.interruption();
-  const stage = await openStage({ model, capacity: cellsAtOnce, cli, signal });
+  const stage = await openStage({ model, runtime, capacity: cellsAtOnce, cli, signal });
   await using whole = new AsyncDisposableStack();
   whole.use(stage);
   cli.note(`Chaos: ${cells} cells, ${cellsAtOnce} at once; the same order and pauses again with --seed ${seed}`);

@@ -1,12 +1,15 @@
 import { cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
+import { answeringEngine } from '../../src/cli/docker-engine.ts';
 import { endCells } from '../../src/cli/end-cells.ts';
 import { openLocalTemporal, type LocalTemporal } from '../../src/cli/local-temporal.ts';
 import type { Cli } from '../../src/cli/cli.ts';
+import type { IsolationName } from '../../src/domain/request.ts';
+import { buildBaseImage } from '../../src/runtimes/docker/image.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { startScriptedModel } from '../../src/scripted-model/server.ts';
 import { type SupervisorClient, connectSupervisor } from '../../src/supervisor/client.ts';
@@ -39,16 +42,19 @@ export interface Stage extends AsyncDisposable {
 export interface StageOptions {
   /** A real model; undefined for the scripted one. */
   model: string | undefined;
+  /** How its cells are isolated; undefined for the default of this host. */
+  runtime: IsolationName | undefined;
   /** Cells at once; undefined for the default of a worker. */
   capacity: number | undefined;
   cli: Cli;
   signal: AbortSignal;
 }
 
+const nodeDirectory = dirname(process.execPath);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Puts up server, model, repository and worker, in this order; what was put up is taken down in reverse when a step fails. */
-export async function openStage({ model, capacity, cli, signal }: StageOptions): Promise<Stage> {
+export async function openStage({ model, runtime, capacity, cli, signal }: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const say = (line: string) => cli.note(cli.noteColors.dim(line));
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'agent-cells-demo-')));
@@ -59,7 +65,8 @@ export async function openStage({ model, capacity, cli, signal }: StageOptions):
   });
   const logs = { temporal: join(directory, 'temporal.log'), worker: join(directory, 'worker.log') };
   say('Temporal: looking for a server …');
-  const { temporal: environment, providerEnvironment, cgroup } = cli.config();
+  const { temporal: environment, providerEnvironment, cgroup, docker, path } = cli.config();
+  if (runtime === 'docker') await buildBaseImage(await answeringEngine(cli), say);
   const temporal = stack.use(
     await openLocalTemporal({ environment, port: 0, logFile: logs.temporal, onStep: say, signal }),
   );
@@ -69,7 +76,9 @@ export async function openStage({ model, capacity, cli, signal }: StageOptions):
   const opencodeConfig = model === undefined ? await startModel(directory, stack) : null;
   const stateDirectory = join(directory, 'state');
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-  const supervisor = stack.use(await connectSupervisor(stateDirectory, { groups: cgroup, endsWithWorkers: true }));
+  const supervisor = stack.use(
+    await connectSupervisor(stateDirectory, { groups: cgroup, docker, endsWithWorkers: true }),
+  );
   stack.defer(async () => void (await supervisor.stop({ force: true })));
   const worker = stack.use(
     await startWorkerProcess({
@@ -80,6 +89,10 @@ export async function openStage({ model, capacity, cli, signal }: StageOptions):
         // A .env file of the checkout is read here; the worker runs elsewhere.
         ...providerEnvironment,
         CELLS_HOST_ID: 'demo',
+        ...(runtime === undefined ? {} : { CELLS_RUNTIME: runtime }),
+        // The tests of the sample repository run on Node.js, which may be where a confined cell does not see it.
+        PATH: [nodeDirectory, path].join(delimiter),
+        CELLS_VOLUMES: nodeDirectory,
         CELLS_STATE_DIR: stateDirectory,
         CELLS_REPOSITORY: repository,
         CELLS_REPOSITORIES: '',

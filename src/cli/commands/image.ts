@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { UserError } from '../../domain/user-error.ts';
-import { connectEngine, type Engine } from '../../runtimes/docker/client.ts';
 import { buildBaseImage } from '../../runtimes/docker/image.ts';
 import type { Cli } from '../cli.ts';
+import { answeringEngine } from '../docker-engine.ts';
 
 interface BuildFlags {
   json?: true;
@@ -25,24 +24,9 @@ downloaded, and what is there already is not made again. DOCKER_HOST says which 
 }
 
 async function build({ json }: BuildFlags, cli: Cli): Promise<void> {
-  const engine = await answering(cli);
+  const engine = await answeringEngine(cli);
   const image = await buildBaseImage(engine, (line) => cli.note(line));
   if (json) return cli.print(JSON.stringify(image));
   cli.print(image.name);
   cli.note(image.built ? 'the image is made' : 'the image was there already');
-}
-
-/** @throws UserError where no engine answers */
-async function answering(cli: Cli): Promise<Engine> {
-  try {
-    const engine = await connectEngine(cli.config().docker.host);
-    await engine.ping();
-    return engine;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UserError('InvalidConfiguration', `no Docker engine can be asked: ${why}`, {
-      try: 'start it, let this user use its socket, or set DOCKER_HOST to another socket of this machine',
-      cause,
-    });
-  }
 }
