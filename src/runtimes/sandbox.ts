@@ -82,7 +82,10 @@ export async function sandboxOf(
       ...file('/etc/nsswitch.conf', add('passwd: files\ngroup: files\nhosts: files\n')),
       ...file('/etc/hosts', add(hostsFile(confinement.allow))),
       ...sources.flatMap(({ option, source, target }) => [option, source, target]),
-      ...['--remount-ro', '/', '--chdir', directory],
+      '--remount-ro',
+      '/',
+      '--chdir',
+      directory,
     ]),
   );
   const sandbox: [string, ...string[]] = [programs.bwrap, '--args', inner, '--', ...command];
@@ -154,9 +157,18 @@ function bindsOf({ writable, readable, inlet, outlet }: Confinement): Bind[] {
 }
 
 const handOver = (binds: readonly Bind[]): string[] => [
-  ...['--dev-bind', '/', '/', '--tmpfs', '/run', '--perms', '0755', '--dir', handed],
+  '--dev-bind',
+  '/',
+  '/',
+  '--tmpfs',
+  '/run',
+  '--perms',
+  '0755',
+  '--dir',
+  handed,
   ...binds.flatMap(({ option, source }, index) => [option, source, `${handed}/${index}`]),
-  ...['--chdir', '/'],
+  '--chdir',
+  '/',
 ];
 
 const file = (path: string, descriptor: string): string[] => ['--perms', '0444', '--ro-bind-data', descriptor, path];
@@ -166,8 +178,17 @@ async function systemArguments(): Promise<string[]> {
   const top = await Promise.all(['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].map(topLevel));
   const sized = (path: string) => ['--perms', '1777', '--size', String(temporaryBytes), '--tmpfs', path];
   return [
-    ...['--ro-bind', '/usr', '/usr', ...top.flat()],
-    ...['--proc', '/proc', '--dev', '/dev', ...sized('/dev/shm'), ...sized('/tmp'), ...sized('/var/tmp')],
+    '--ro-bind',
+    '/usr',
+    '/usr',
+    ...top.flat(),
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    ...sized('/dev/shm'),
+    ...sized('/tmp'),
+    ...sized('/var/tmp'),
     ...ofEtc.flatMap((path) => ['--ro-bind-try', path, path]),
   ];
 }
