@@ -41,6 +41,8 @@ export interface SpawnInput {
   owner: CellOwner;
   cellId: string;
   request: ParsedCellRequest;
+  /** How many times its memory limit the cell may use, where its runtime limits it. Default 1. */
+  memory?: number;
 }
 
 /** What to give a cell another server for. */
@@ -98,6 +100,8 @@ interface Outgrown {
 export interface FailedExecuteDetail extends AgentUsage {
   /** The agent said nothing for too long, on a server that is well: another one may be given more time. */
   hangs?: true;
+  /** The server was ended for the memory limit of its cell: another one may be given more. */
+  outOfMemory?: true;
 }
 
 /** Heartbeat details of `executePrompt`. */

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { raiseBudget } from '../src/cell/budget.ts';
 import type { CellHost } from '../src/cell/host.ts';
-import { type OpenCell, CellGone, clientOf, openCell, whatIsLost } from '../src/cell/open-cell.ts';
+import { type OpenCell, CellGone, clientOf, openCell, ranOutOfMemory, whatIsLost } from '../src/cell/open-cell.ts';
 import { outgrown } from '../src/cell/outgrown.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { noTokens } from '../src/domain/outcome.ts';
@@ -56,7 +56,9 @@ async function execute(
     if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
       await stop(agent, signal);
     const account = await settledAccount(host, input.cellId);
-    const report = conclude(end, metered(usageOf(progress.latest()), account), account);
+    const used = metered(usageOf(progress.latest()), account);
+    if (end.kind === 'cell-lost') throw await cellLost(host, agent, end.reason, used);
+    const report = conclude(end, used, account);
     const large = await outgrown(host, input.cellId);
     return large === null ? report : { ...report, outgrown: large };
   } catch (error) {
@@ -202,7 +204,11 @@ async function stop({ client, sessionId }: Agent, signal: AbortSignal): Promise<
 }
 
 /** @param account what the gateway counted; null where the cell has no door */
-function conclude(end: FinalEnd, usage: AgentUsage, account: CellAccount | null): ExecuteReport {
+function conclude(
+  end: Exclude<FinalEnd, { kind: 'cell-lost' }>,
+  usage: AgentUsage,
+  account: CellAccount | null,
+): ExecuteReport {
   switch (end.kind) {
     case 'finished':
       // The last request that was let in may have been one too many.
@@ -216,9 +222,12 @@ function conclude(end: FinalEnd, usage: AgentUsage, account: CellAccount | null)
       throw failure('AgentFailed', end.reason, { detail: { ...usage, hangs: true } });
     case 'model-unavailable':
       throw failure('ModelUnavailable', end.reason, { detail: usage });
-    case 'cell-lost':
-      throw failure('CellLost', end.reason, { detail: usage });
   }
+}
+
+async function cellLost(host: CellHost, { cell }: Agent, reason: string, usage: AgentUsage): Promise<Error> {
+  const outOfMemory = await ranOutOfMemory(host, cell.lease);
+  return failure('CellLost', reason, { detail: { ...usage, ...(outOfMemory ? { outOfMemory } : {}) } });
 }
 
 /** Writes down what was used and said, for the steps that follow and for a person to read. */

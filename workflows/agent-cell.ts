@@ -10,7 +10,7 @@ import {
 import type { CellResult } from '../src/domain/outcome.ts';
 import { type ParsedCellRequest, parseCellRequest } from '../src/domain/request.ts';
 import { type HostSteps, anyHost, onHost } from './activity-proxies.ts';
-import { type CellRecord, beginRespawn, enter, openRecord, publish, recordUsage } from './cell-record.ts';
+import { type CellRecord, beginRespawn, enter, memoryOf, openRecord, publish, recordUsage } from './cell-record.ts';
 import { countRespawn, countSpawn, recordMetrics } from './cell-metrics.ts';
 import { developAndTest } from './develop.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -18,6 +18,7 @@ import { openInbox } from './inbox.ts';
 import type { Life } from './life.ts';
 import { refuse } from './refuse.ts';
 import { conclude, reportOf } from './report.ts';
+import { hasSpentMemory } from './revive.ts';
 import { createStoppable } from './stop.ts';
 
 /**
@@ -121,6 +122,7 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   const wait = respawns[ending.kind === 'failure' && ending.lost === 'closed' ? 0 : record.respawns - record.moved];
   if (ending.kind !== 'failure' || ending.lost === undefined || wait === undefined || stoppable.reason !== null)
     return false;
+  if (hasSpentMemory(ending, record)) return false;
   if (record.lifecycle === 'terminating' || !patched('recover')) return false;
   life.inbox.shut();
   const { step } = record;
@@ -150,7 +152,8 @@ async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
   enter(record, record.respawns === 0 ? 'initialising' : 'recovering', 'spawn');
   stoppable.startClock(stoppable.deadline ?? Date.now() + request.timeout);
   publish(record);
-  record.spawned = await host.spawn({ owner, cellId: record.claimed.cellId, request: { ...request, prompt: '' } });
+  const { cellId } = record.claimed;
+  record.spawned = await host.spawn({ owner, cellId, request: { ...request, prompt: '' }, ...memoryOf(record) });
   countSpawn(record.spawned.start);
   // A run that began before the memo named the respawn tells the reaper so.
   if (record.respawns > 0 && !patched('respawn-in-memo')) upsertMemo({ cellId: record.claimed.cellId });

@@ -56,6 +56,8 @@ export interface CellRecord {
   testTimeout: number;
   /** How many times the host's limit the agent may be silent. */
   patience: number;
+  /** How many times its memory limit the cell may use, where its runtime limits it. */
+  memory: number;
   /** The memory that the cell uses, in a sentence, when its server should be replaced before the next step. */
   outgrown: string | null;
   /** The round in which the server was replaced for that; null when it never was. */
@@ -90,6 +92,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     protectedPathsTouched: [],
     testTimeout: request.testTimeout,
     patience: 1,
+    memory: 1,
     outgrown: null,
     recycledIn: null,
   };
@@ -154,6 +157,9 @@ export function recordAlert(record: CellRecord, alert: AlertInput): void {
   record.memoryAlert = alert.memory;
   show(record);
 }
+
+/** For what boots a server: nothing where the cell has what it was asked for, as in runs that know of no other. */
+export const memoryOf = ({ memory }: CellRecord): { memory?: number } => (memory === 1 ? {} : { memory });
 
 /** Makes room for the next cell of the run; what the last one used goes on counting. */
 export function beginRespawn(record: CellRecord): void {

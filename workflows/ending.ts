@@ -22,6 +22,8 @@ export interface FailedEnding {
   lost?: Lost;
   /** The agent said nothing for too long, on a server that is well. */
   hangs?: true;
+  /** The server was ended for the memory limit of its cell. */
+  outOfMemory?: true;
 }
 
 /** What of a cell is gone: its host does not answer; it does, and the cell is not there; or the host ended its cells and is about to go. */
@@ -80,10 +82,10 @@ function timedOut(timeout: TimeoutFailure, step: Step): FailedEnding {
 }
 
 /** Of the steps only those of the agent give their failures a detail, and this is its type. */
-function ofAgent({ details }: ApplicationFailure, step: Step): Pick<FailedEnding, 'usage' | 'hangs'> {
+function ofAgent({ details }: ApplicationFailure, step: Step): Pick<FailedEnding, 'usage' | 'hangs' | 'outOfMemory'> {
   if ((step !== 'execute' && step !== 'repair') || details?.[0] === undefined) return {};
-  const { hangs, ...usage } = details[0] as FailedExecuteDetail;
-  return { usage, ...(hangs ? { hangs } : {}) };
+  const { hangs, outOfMemory, ...usage } = details[0] as FailedExecuteDetail;
+  return { usage, ...(hangs ? { hangs } : {}), ...(outOfMemory ? { outOfMemory } : {}) };
 }
 
 function causeOf(error: unknown): { cause?: Error } {

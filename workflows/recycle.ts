@@ -1,7 +1,7 @@
 import { patched } from '@temporalio/workflow';
 import type { Step } from '../src/domain/lifecycle.ts';
 import type { HostSteps } from './activity-proxies.ts';
-import { cellIdOf, enter, publish } from './cell-record.ts';
+import { cellIdOf, enter, memoryOf, publish } from './cell-record.ts';
 import type { Life } from './life.ts';
 
 /**
@@ -21,5 +21,6 @@ export async function recycle(host: HostSteps, life: Life, round: number, next: 
     cellId: cellIdOf(record),
     request: { ...request, prompt: '' },
     replace: true,
+    ...memoryOf(record),
   });
 }

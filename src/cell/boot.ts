@@ -13,6 +13,7 @@ import { confineServer } from './confine.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { keepLease } from './keep-lease.ts';
+import { limitsOf } from './limits.ts';
 import { serverLives } from './open-cell.ts';
 import { cellPaths, hostPaths } from './paths.ts';
 import { cellSecret } from './secret.ts';
@@ -48,7 +49,8 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const paths = cellPaths(host.stateDirectory, cellId);
   await using made = new AsyncDisposableStack();
   made.defer(async () => void (await host.leases.update(cellId, placeOnly)));
-  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree: paths.worktree } as const;
+  const limits = limitsOf(host, request, lease.runtime, input.memory);
+  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree: paths.worktree, limits } as const;
   await host.leases.update(cellId, spawning);
   await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
   const place = { gitDirectory, path: paths.worktree };

@@ -10,13 +10,16 @@ const usualPids = 1024;
 /**
  * What a cell may use at most: as its request says, else as its agent type does, else as is usual on this host. A runtime that cannot
  * limit, limits nothing; a request that names limits was refused before.
+ *
+ * @param times how many times this memory; default 1
  */
-export function limitsOf(host: CellHost, request: ParsedCellRequest, name: IsolationName): Limits {
+export function limitsOf(host: CellHost, request: ParsedCellRequest, name: IsolationName, times = 1): Limits {
   const { runtime } = host.runtimes[name];
   if (!runtime.confines || runtime.unsupported.resources !== undefined) return { memory: null, cpus: null, pids: null };
   const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
+  const memory = wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory);
   return {
-    memory: wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory),
+    memory: Math.round(memory * times),
     cpus: wanted.cpus ?? null,
     pids: wanted.pids ?? usualPids,
   };

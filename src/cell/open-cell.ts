@@ -2,6 +2,7 @@ import { lstat } from 'node:fs/promises';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { assertWorktree } from '../git/worktree.ts';
 import { connectServer } from '../opencode/server.ts';
+import type { RuntimeStatus } from '../runtimes/runtime.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { cellSecret } from './secret.ts';
@@ -48,14 +49,25 @@ export async function findCell(host: CellHost, cellId: string): Promise<OpenCell
 }
 
 /** Whether the server of a cell lives. */
-export async function serverLives(host: CellHost, { runtime, server }: Lease): Promise<boolean> {
-  if (server === null) return false;
-  return (await host.runtimes[runtime].runtime.inspect(server)).kind === 'running';
+export async function serverLives(host: CellHost, lease: Lease): Promise<boolean> {
+  return (await inspectServer(host, lease)).kind === 'running';
+}
+
+/** Whether the server of a cell was ended for the memory limit of the cell, as far as its runtime can tell. */
+export async function ranOutOfMemory(host: CellHost, lease: Lease): Promise<boolean> {
+  const status = await inspectServer(host, lease);
+  return status.kind !== 'running' && status.outOfMemory === true;
+}
+
+async function inspectServer(host: CellHost, { runtime, server }: Lease): Promise<RuntimeStatus> {
+  return server === null ? { kind: 'gone' } : await host.runtimes[runtime].runtime.inspect(server);
 }
 
 /** What a cell that was open has lost since, in a sentence; null while it can go on. An agent may empty its worktree. */
 export async function whatIsLost(host: CellHost, { lease, worktree }: OpenCell): Promise<string | null> {
-  if (!(await serverLives(host, lease))) return 'the server of the cell has ended';
+  const status = await inspectServer(host, lease);
+  if (status.kind !== 'running')
+    return `the server of the cell ${status.outOfMemory ? 'ran out of memory' : 'has ended'}`;
   const found = await lstat(worktree).catch(() => null);
   return found?.isDirectory() ? null : `the worktree of cell ${lease.cellId} is gone`;
 }

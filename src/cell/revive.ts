@@ -2,6 +2,7 @@ import type { ReviveInput, SpawnedCell } from '../../activities/contract.ts';
 import { version } from '../domain/version.ts';
 import { bootOnFreePort, findHealthy } from './boot.ts';
 import type { CellHost } from './host.ts';
+import { limitsOf } from './limits.ts';
 import { openCell } from './open-cell.ts';
 
 /**
@@ -15,7 +16,9 @@ export async function reviveCell(host: CellHost, input: ReviveInput, signal: Abo
   const known = input.replace ? null : await findHealthy(host, lease, signal);
   if (known) return known;
   await using made = new AsyncDisposableStack();
-  const server = await bootOnFreePort(host, input, { ...lease, worktree }, made, signal);
+  const limits = limitsOf(host, input.request, lease.runtime, input.memory);
+  await host.leases.update(input.cellId, { limits });
+  const server = await bootOnFreePort(host, input, { ...lease, worktree, limits }, made, signal);
   await host.leases.update(input.cellId, { state: 'ready' });
   made.move();
   return {

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CellHandle, cellState } from '../../../src/client.ts';
+import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
+import { findLimitRoot } from '../../../src/runtimes/limit-root.ts';
 import { cells } from '../../support/cells-command.ts';
 import { nothingLeft } from '../../support/endings.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
@@ -9,6 +11,7 @@ import { waitUntil } from '../../support/wait-until.ts';
 
 const scripts = fileURLToPath(new URL('../../fixtures/scripts/patience.yaml', import.meta.url));
 const limits = { timeout: 600_000 };
+const limitRoot = await findLimitRoot(await findGroupRoot());
 
 describe.concurrent('a cell whose agent says nothing for long', () => {
   let fleet: Fleet;
@@ -48,6 +51,38 @@ describe.concurrent('a cell whose agent says nothing for long', () => {
     expect(places(turns)).toEqual(['1.1', '1.2', '1.3']);
     expect(new Set(turns.map(({ session }) => session)).size).toBe(1);
     expect((await cells(fleet.env, 'show', 'task/hangs-once')).stdout).toMatch(/error\/execute .*silent for/);
+  });
+});
+
+describe.skipIf(limitRoot.root === null)('a cell that runs out of the memory that its runtime gives it', () => {
+  const runtime = 'bubblewrap';
+  let fleet: Fleet;
+  beforeAll(async () => void (fleet = await startFleet({ scripts, env: { CELLS_RUNTIME: runtime } })));
+  afterAll(async () => {
+    await nothingLeft(fleet);
+    await fleet[Symbol.asyncDispose]();
+  });
+
+  test('goes on in the same session with half as much again', limits, async () => {
+    const cell = await fleet.start('fills-memory', { resources: { memory: '450m' } });
+    expect(await cell.result()).toMatchObject({ status: 'committed', respawns: 0 });
+    const { history, attempt } = await stateOf(fleet, cell);
+    expect(attempt).toBe(2);
+    expect(history.flatMap(({ reason }) => reason ?? [])).toEqual([
+      'the server of the cell ran out of memory',
+      expect.stringContaining('another server'),
+      'the cell may use 1.5 times its memory limit',
+    ]);
+    expect(new Set(turnsOf(fleet.model, 'fills-memory').map(({ session }) => session)).size).toBe(1);
+  });
+
+  test('is lost when that is not enough either', limits, async () => {
+    const cell = await fleet.start('fills-memory', { agentId: 'insatiable', resources: { memory: '330m' } });
+    await expect(cell.result()).rejects.toMatchObject({
+      type: 'CellLost',
+      message: 'the server of the cell ran out of memory',
+      report: { respawns: 0 },
+    });
   });
 });
 
