@@ -13,10 +13,13 @@ const scripts = fileURLToPath(new URL('../../fixtures/scripts/budget.yaml', impo
 /** What each call of the model costs in these scripts, and what a cell may spend. */
 const call = 2_100;
 const tokenBudget = 10_000;
-const patience = 1_500_000;
+const patience = 2_700_000;
 
 /** How many cells at once, in each runtime. */
-const fleets: readonly [IsolationName, number][] = [['process', 50]];
+const fleets: readonly [IsolationName, number][] = [
+  ['process', 50],
+  ['bubblewrap', 6],
+];
 
 describe.each(fleets)('of %s cells, %i agents without an end', (runtime, size) => {
   test(

@@ -43,17 +43,19 @@ const curious = {
   ],
 };
 
-test(
-  'keys of providers reach the provider, and nothing else that is kept, shown or told',
+const runtimes = ['process', 'bubblewrap'] as const;
+
+test.each(runtimes)(
+  'in %s, keys of providers reach the provider, and nothing else that is kept, shown or told',
   { timeout: 3 * patience },
-  async () => {
+  async (runtime) => {
     await using directory = await temporaryDirectory();
     await using model = await startScriptedModel({ scripts: { curious } });
     await using provider = await startProvider((request, response) => void answerAs(model.url, provider, response));
     const config = join(directory.path, 'opencode.json');
     await writeFile(config, JSON.stringify(configOf(provider.url)));
     await using fleet = await startFleet({
-      env: { CELLS_OPENCODE_CONFIG: config, CELLS_RUNTIME: 'process', SCRIPTED_API_KEY: canaries[0] },
+      env: { CELLS_OPENCODE_CONFIG: config, CELLS_RUNTIME: runtime, SCRIPTED_API_KEY: canaries[0] },
     });
 
     const [looks, refused] = [await fleet.start('curious'), await fleet.start('refused')];

@@ -24,6 +24,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   fleet = await startFleet({
     env: {
+      CELLS_RUNTIME: 'process',
       CELLS_WARM: '1',
       CELLS_SILENCE_LIMIT: `${silenceLimit / 1000}s`,
       SCRIPTED_API_KEY: realKey,
