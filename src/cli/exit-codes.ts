@@ -59,6 +59,7 @@ export function exitCodeOfError(code: UserErrorCode): ExitCode {
     case 'InvalidInput':
     case 'CellAlreadyRunning':
     case 'CellNotFound':
+    case 'TooManyStarts':
     case 'NotOnThisHost':
       return exitCodes.usage;
   }

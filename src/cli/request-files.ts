@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { parse, YAMLParseError } from 'yaml';
 import { workflowIdOf } from '../domain/names.ts';
+import { startLimits, tooLarge } from '../client/start-limits.ts';
 import { parseCellRequest, type CellRequest } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { Streams } from './cli.ts';
@@ -42,6 +43,15 @@ export function parseDocument(content: string, file: string): unknown {
  */
 export function parseBatch(content: string, file: string): CellRequest[] {
   const items = jsonLines(content) ?? listIn(content, file);
+  if (items.length > startLimits.batch) {
+    throw new UserError(
+      'InvalidInput',
+      `${file} holds ${items.length} requests, and the limit of a batch is ${startLimits.batch}`,
+      {
+        try: 'start it in parts',
+      },
+    );
+  }
   const faults: string[] = [];
   const seen = new Map<string, string>();
   const requests = items.flatMap(({ where, value }) => {
@@ -50,6 +60,10 @@ export function parseBatch(content: string, file: string): CellRequest[] {
       faults.push(`${where}: ${parsed.message}`);
       return [];
     }
+    // It was parsed just now; it is sent as it was written, so that Temporal shows what was asked for.
+    const request = value as CellRequest;
+    const large = tooLarge(request);
+    if (large !== null) faults.push(`${where}: ${large}`);
     const id = workflowIdOf(parsed.request);
     const earlier = seen.get(id);
     if (earlier !== undefined)
@@ -57,8 +71,7 @@ export function parseBatch(content: string, file: string): CellRequest[] {
         `${where}: task ${parsed.request.taskId} and agent ${parsed.request.agentId} are those of ${earlier}`,
       );
     seen.set(id, where);
-    // It was parsed just now; it is sent as it was written, so that Temporal shows what was asked for.
-    return [value as CellRequest];
+    return [request];
   });
   if (faults.length > 0) {
     throw new UserError('InvalidCellRequest', `nothing was started, for in ${file}\n    ${faults.join('\n    ')}`, {

@@ -6,6 +6,7 @@ import { parseCellRequest, type CellRequest } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { cellFailureOf } from './failure.ts';
 import { askTemporal } from './faults.ts';
+import { countStart, tooLarge } from './start-limits.ts';
 
 /** The workflow, as a client sees it. */
 export type AgentCell = (request: CellRequest) => Promise<CellResult>;
@@ -28,7 +29,7 @@ export interface CellHandle {
  * Starts a cell. The request is parsed before anything is sent.
  *
  * @throws UserError `InvalidCellRequest`, naming the field; `CellAlreadyRunning` when a cell of the same task and agent runs;
- *   `TemporalUnreachable`.
+ *   `TooManyStarts` beyond 3,000 starts of this client within a minute; `TemporalUnreachable`.
  */
 export async function startCell(client: Client, request: CellRequest): Promise<CellHandle> {
   const parsed = parseCellRequest(request);
@@ -37,6 +38,13 @@ export async function startCell(client: Client, request: CellRequest): Promise<C
       try: 'correct the field; docs/contract.md lists them all',
     });
   }
+  const large = tooLarge(request);
+  if (large !== null) {
+    throw new UserError('InvalidCellRequest', large, {
+      try: 'put what is large into files of the repository, and name them in the prompt',
+    });
+  }
+  countStart(client);
   const { priority, labels } = parsed.request;
   const workflowId = workflowIdOf(request);
   try {

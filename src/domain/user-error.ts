@@ -8,6 +8,7 @@ export type UserErrorCode =
   | 'TemporalRefused'
   | 'CellAlreadyRunning'
   | 'CellNotFound'
+  | 'TooManyStarts'
   | 'NotOnThisHost';
 
 /**

@@ -36,7 +36,8 @@ function isWithin(path: string, parent: string): boolean {
 
 /** `host` is all that stands before the path: scheme, user, host and port. */
 function parse(text: string): { host: string; path: string } | null {
-  if (/[\\?#%]|(^|\/)\.{1,2}(\/|$)/.test(text)) return null;
+  // What a reader of URLs would drop, map to something else or resolve is read differently by git.
+  if (/[^\x21-\x7e]|[\\?#%]|(^|[/:])\.{1,2}(\/|$)/.test(text)) return null;
   const short = /^([\w.-]+@[\w.-]+:)(?!\/\/)(.*)$/.exec(text);
   if (short !== null) return { host: `ssh ${short[1]}`, path: (short[2] ?? '').replace(/\/+$/, '') };
   const url = URL.parse(text);

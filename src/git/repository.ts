@@ -65,8 +65,9 @@ async function gitDirectoryOf(repository: string, allowed: readonly string[], si
   const path = await directoryAt(repository);
   const is = ['--is-bare-repository', '--is-inside-work-tree', '--git-dir', '--git-common-dir', '--show-prefix'];
   const query = ['rev-parse', '--path-format=absolute', ...is];
-  // Naming this very directory in the settings says that it is trusted whoever owns it.
-  const config = allowed.some((entry) => resolve(entry) === path) ? [`safe.directory=${path}`] : [];
+  // Naming this very directory in the settings says that it is trusted whoever owns it, and wherever it keeps its objects.
+  const named = allowed.some((entry) => resolve(entry) === path);
+  const config = named ? [`safe.directory=${path}`] : [];
   const options = { config, env: { GIT_CEILING_DIRECTORIES: dirname(path) }, signal };
   try {
     const answer = await git(query, { inspect: path }, options);
@@ -76,7 +77,8 @@ async function gitDirectoryOf(repository: string, allowed: readonly string[], si
       bare === 'true' || gitDirectory === path
         ? (await realpath(gitDirectory)) === path
         : inside === 'true' && prefix === '';
-    if (isTop) return await realpath(common);
+    if (isTop && named) return await realpath(common);
+    if (isTop) return await allowedDirectory(repository, await realpath(common), allowed);
   } catch (error) {
     if (!(error instanceof GitFailed)) throw error;
     throw new RepositoryError(
@@ -86,6 +88,14 @@ async function gitDirectoryOf(repository: string, allowed: readonly string[], si
   }
   throw new RepositoryError(
     `${repository} is a directory inside a repository; give the top directory of the repository`,
+  );
+}
+
+/** A `.git` that is a link, or the file of a linked worktree, may lead anywhere: what it leads to must be allowed as well. */
+async function allowedDirectory(repository: string, gitDirectory: string, allowed: readonly string[]): Promise<string> {
+  if (await isAllowed(gitDirectory, allowed)) return gitDirectory;
+  throw new RepositoryNotAllowed(
+    `${repository} keeps its objects in ${gitDirectory}, which this worker may not work on; add that to CELLS_REPOSITORIES of the worker`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { openCell, startCell, type CellHandle } from '../../client/start.ts';
@@ -68,7 +69,8 @@ async function startAndFollow(
   const intervalMs = Math.max(500, requests.length * 40);
   for (const request of requests) {
     if (signal.aborted) break;
-    const handle = await startOrOpen(client, request, progress);
+    const handle = await startWhenAllowed(client, request, progress, signal);
+    if (handle === null) break;
     const name = cellNameOf(handle.workflowId);
     if (flags.detach) {
       cli.print(
@@ -86,6 +88,28 @@ async function startAndFollow(
   const started = following.length;
   await Promise.all(following);
   return { ended, started };
+}
+
+/** How long a batch waits before it tries to start more, milliseconds. */
+const pause = 5_000;
+
+/** Waits where the limit of starts per minute is reached. Null when the signal aborted meanwhile. */
+async function startWhenAllowed(
+  client: Client,
+  request: CellRequest,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<CellHandle | null> {
+  for (let told = false; !signal.aborted; told = true) {
+    try {
+      return await startOrOpen(client, request, progress);
+    } catch (error) {
+      if (!(error instanceof UserError) || error.code !== 'TooManyStarts') throw error;
+      if (!told) progress.say(`${error.message}; the rest of the batch waits`);
+      await delay(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return null;
 }
 
 async function startOrOpen(client: Client, request: CellRequest, progress: Progress): Promise<CellHandle> {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { startCell } from '../../client/start.ts';
+import { tooLarge } from '../../client/start-limits.ts';
 import { parseCellRequest, type CellRequest, type ParsedCellRequest } from '../../domain/request.ts';
 import { UserError } from '../../domain/user-error.ts';
 import { cellNameOf } from '../cell-name.ts';
@@ -107,6 +108,11 @@ async function requestFrom(prompt: string | undefined, flags: RunFlags, cli: Cli
   if (!parsed.ok)
     throw new UserError('InvalidCellRequest', parsed.message, {
       try: 'see `cells run --help`, and docs/contract.md for all fields',
+    });
+  const large = tooLarge(request as unknown as CellRequest); // it was parsed just now
+  if (large !== null)
+    throw new UserError('InvalidCellRequest', large, {
+      try: 'put what is large into files of the repository, and name them in the prompt',
     });
   // It was parsed just now; it is sent as it was written.
   return { request: request as unknown as CellRequest, parsed: parsed.request };

@@ -2,7 +2,7 @@ import { chown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { isAllowed } from '../../../src/git/allow-list.ts';
-import { RepositoryError } from '../../../src/git/errors.ts';
+import { RepositoryError, RepositoryNotAllowed } from '../../../src/git/errors.ts';
 import { findTipOf, openRepository, resolveBase } from '../../../src/git/repository.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
@@ -25,6 +25,21 @@ describe('opening a repository by its path', () => {
     await using directory = await temporaryDirectory();
     await repository.git('worktree', 'add', '--quiet', join(directory.path, 'mine'));
     expect(await open(join(directory.path, 'mine'))).toEqual({ gitDirectory: join(repository.path, '.git') });
+  });
+
+  test('refuses one below an allowed directory whose objects lie outside of it', async () => {
+    await using repository = await temporaryRepository();
+    await using directory = await temporaryDirectory();
+    const [linked, pointed] = [join(directory.path, 'linked'), join(directory.path, 'pointed')];
+    await repository.git('worktree', 'add', '--quiet', linked);
+    await mkdir(pointed);
+    await symlink(join(repository.path, '.git'), join(pointed, '.git'));
+    for (const path of [linked, pointed]) {
+      await expect(open(path, [directory.path])).rejects.toThrow(RepositoryNotAllowed);
+      await expect(open(path, [directory.path])).rejects.toThrow(/keeps its objects in .*CELLS_REPOSITORIES/);
+      const gitDirectory = join(repository.path, '.git');
+      expect(await open(path, [directory.path, repository.path])).toEqual({ gitDirectory });
+    }
   });
 
   test('takes bare, shallow, detached and dirty ones', async () => {
@@ -111,8 +126,41 @@ describe('the list of what may be worked on', () => {
     ['evil@host:org/repo', 'git@host:org', false],
     ['ext::sh -c id', 'ext::sh', false],
     ['/org/repo', 'https://host/org', false],
+    ['https://host/team/sub/../../other', 'https://host/team', false],
+    ['https://ho\tst/org/repo', 'https://host/org', false],
+    ['https://host/org/.\n./other', 'https://host/', false],
+    [' https://host/org/repo', 'https://host/org', false],
+    ['https://host/org/repo\n', 'https://host/org', false],
+    ['https://ｈｏｓｔ/org/repo', 'https://host/org', false],
+    ['https://ho\u00ADst/org/repo', 'https://host/org', false],
+    ['https://host/ORG/repo', 'https://host/org', false],
+    ['https://host.:443/org', 'https://host/org', false],
+    ['https://host/org\u2215repo', 'https://host/org', false],
+    ['git@host:../other', 'git@host:', false],
+    ['git@host:./org', 'git@host:org', false],
+    ['git@host:/org/repo', 'git@host:org', false],
+    ['ssh://git@host:22022/org/repo', 'ssh://git@host/org', false],
+    ['ssh://-oProxyCommand=id/org', 'ssh://git@host/org', false],
+    ['git@-oProxyCommand=id:org', 'git@host:org', false],
+    ['-oProxyCommand@host:org', 'git@host:org', false],
+    ['file://elsewhere/org', 'file:///org', false],
+    ['file:///org/../etc', 'file:///org', false],
+    ['FILE:///org/repo', 'file:///org', true],
+    ['file:///org/repo', '/org', false],
+    ['git://host/org', 'https://host/org', false],
+    ['fd::3', 'https://host/org', false],
+    ['relative/org', '/org', false],
   ])('of %s, with %s allowed, says %s', async (repository, entry, answer) => {
     expect(await isAllowed(repository, [entry])).toBe(answer);
+  });
+
+  test('follows links in file URLs as in paths', async () => {
+    await using directory = await temporaryDirectory();
+    for (const name of ['git', 'other']) await mkdir(join(directory.path, name));
+    await symlink(join(directory.path, 'other'), join(directory.path, 'git', 'link'));
+    const allowed = [`file://${directory.path}/git`];
+    expect(await isAllowed(`file://${directory.path}/git/one`, allowed)).toBe(true);
+    expect(await isAllowed(`file://${directory.path}/git/link`, allowed)).toBe(false);
   });
 
   test('does not show credentials in its refusal', async () => {

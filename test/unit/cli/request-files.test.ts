@@ -24,6 +24,18 @@ describe('a batch', () => {
     expect(parse).toThrow('line 3: prompt is required');
   });
 
+  test('is refused when it is longer than a batch may be', () => {
+    const many = Array.from({ length: 10_001 }, () => '{}').join('\n');
+    expect(() => parseBatch(many, 'f')).toThrow('f holds 10001 requests, and the limit of a batch is 10000');
+  });
+
+  test('is refused when a request is too large, by its line', () => {
+    const labels = Object.fromEntries(Array.from({ length: 129 }, (_, index) => [`l${index}`, '']));
+    expect(() => parseBatch(JSON.stringify({ ...one, labels }), 'f')).toThrow(
+      'line 1: labels: must have at most 128 entries, and has 129',
+    );
+  });
+
   test('is refused when two requests are of the same task and agent', () => {
     expect(() => parseBatch(JSON.stringify([one, two, one]), 'f')).toThrow(
       'item 3: task t and agent a are those of item 1',

@@ -12,6 +12,9 @@ async function start(request: unknown): Promise<unknown> {
   }
 }
 
+const mapOf = (count: number, value = '') =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`NAME_${index}`, value]));
+
 const valid = { taskId: 't', agentId: 'a', prompt: 'p' };
 
 describe('starting a cell', () => {
@@ -21,6 +24,17 @@ describe('starting a cell', () => {
     ['an unknown field', { ...valid, promt: 'p' }, 'promt is not a field of a request'],
     ['a prompt of 300 KiB', { ...valid, prompt: 'x'.repeat(300 * 1024) }, 'prompt: must be at most 256 KiB'],
     ['a branch that is a trick', { ...valid, branch: '-b' }, 'branch: must not be empty or begin with "-"'],
+    [
+      'a map of too many labels',
+      { ...valid, labels: mapOf(129) },
+      'labels: must have at most 128 entries, and has 129',
+    ],
+    ['a map of too many variables', { ...valid, env: mapOf(200) }, 'env: must have at most 128 entries, and has 200'],
+    [
+      'a request that is too large as a whole',
+      { ...valid, env: mapOf(40, 'x'.repeat(30_000)) },
+      'request: must be at most 1048576 bytes as JSON, and is 12',
+    ],
     ['something that is no object', 'run it', 'the request must be an object'],
   ] as const)('refuses %s by name, before anything is sent', async ([, request, message]) => {
     const error = await start(request);
