@@ -10,6 +10,7 @@ import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
+import { whileAtRest } from './while-at-rest.ts';
 import writeFileAtomic from 'write-file-atomic';
 
 /** Commits the tree that was tested, or what is there now when nothing was tested. */
@@ -20,7 +21,9 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   const paths = cellPaths(host.stateDirectory, input.cellId);
   const { tree, protectedPathsTouched } =
     input.tree === null
-      ? await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths })
+      ? await whileAtRest(host, cell, () =>
+          snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths }),
+        )
       : { tree: input.tree, protectedPathsTouched: [] };
   if (tree === (await treeOf(gitDirectory, baseCommit))) return { kind: 'unchanged', protectedPathsTouched };
 

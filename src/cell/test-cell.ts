@@ -11,6 +11,7 @@ import type { CellHost } from './host.ts';
 import { type OpenCell, openCell } from './open-cell.ts';
 import { type CellPaths, cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
+import { whileAtRest } from './while-at-rest.ts';
 
 /** Of the 8 KiB that the contract allows, some are left for a remark. */
 const textBytes = 8 * 1024 - 128;
@@ -23,7 +24,7 @@ const textBytes = 8 * 1024 - 128;
 export async function testCell(host: CellHost, input: RunTestsInput, signal: AbortSignal): Promise<TestReport> {
   const cell = await openCell(host, input.cellId);
   const paths = cellPaths(host.stateDirectory, input.cellId);
-  const snapshot = await snapshotOnce(cell, paths, input);
+  const snapshot = await whileAtRest(host, cell, () => snapshotOnce(cell, paths, input));
   const changed = snapshot.tree !== (await treeOf(cell.gitDirectory, cell.baseCommit));
   if (!changed) return { ...snapshot, changed, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
 
@@ -45,8 +46,10 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
     signal,
   );
   signal.throwIfAborted();
-  await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
-  await giveBack(host, lease);
+  await whileAtRest(host, cell, async () => {
+    await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
+    await giveBack(host, lease);
+  });
   const output = await tailOf(logFile);
   const outputTail = timedOut ? `${output}\n[ended after its timeout of ${input.timeoutMs / 1000} seconds]` : output;
   return {

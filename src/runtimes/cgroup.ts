@@ -13,6 +13,8 @@ export interface CellGroups {
   make(cellId: string, part: string): Promise<string>;
   /** The kernel ends everything in the groups of a part, a cell, or the whole state directory at once: no fork gets away. */
   kill(cellId?: string, part?: string): Promise<void>;
+  /** The kernel lets nothing in the group of a cell run until the answer is disposed of, whatever signals it gets but SIGKILL. */
+  freeze(cellId: string): Promise<AsyncDisposable>;
   /** Removes the same groups, which must have been killed. Idempotent. Answers whether there was one. */
   remove(cellId?: string, part?: string): Promise<boolean>;
   /** The cells that have groups, with or without processes in them. */
@@ -37,6 +39,8 @@ export const commandPart = (execId: string): string => `command-${encodeURICompo
 /** A process that got SIGKILL leaves its group within this time, milliseconds, or hangs in the kernel. */
 const emptyWithinMs = 5_000;
 const pollMs = 10;
+/** A process that does not freeze within this time, milliseconds, hangs in the kernel. */
+const frozenWithinMs = 10_000;
 
 /** @param root a directory that `findGroupRoot` answered */
 export function createCellGroups(root: string, owner: string): CellGroups {
@@ -48,6 +52,7 @@ export function createCellGroups(root: string, owner: string): CellGroups {
       return place(cellId, part);
     },
     kill: (cellId, part) => killGroup(place(cellId, part)),
+    freeze: (cellId) => freezeGroup(place(cellId)),
     async remove(cellId, part) {
       const removed = await removeGroup(place(cellId, part));
       // With the last cell the group of the state directory goes too; while others have groups in it, it cannot.
@@ -91,6 +96,23 @@ export const groupName = (owner: string): string => `agent-cells-${owner}`;
 async function killGroup(directory: string): Promise<void> {
   // Not there: the group is gone, or the kernel is older than 5.14; then signals end what is found to be in the group.
   await writeFile(join(directory, 'cgroup.kill'), '1', { flag: constants.O_WRONLY }).catch(unlessGone);
+}
+
+async function freezeGroup(directory: string): Promise<AsyncDisposable> {
+  const write = (value: '0' | '1') =>
+    writeFile(join(directory, 'cgroup.freeze'), value, { flag: constants.O_WRONLY }).catch(unlessGone);
+  const events = () => readFile(join(directory, 'cgroup.events'), 'utf8').catch(() => 'frozen 1');
+  await write('1');
+  try {
+    for (const deadline = performance.now() + frozenWithinMs; !/^frozen 1$/m.test(await events());) {
+      if (performance.now() > deadline) throw new Error(`the processes of ${directory} do not come to rest`);
+      await delay(1);
+    }
+  } catch (error) {
+    await write('0');
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: () => write('0') };
 }
 
 async function isEmpty(directory: string): Promise<boolean> {

@@ -13,6 +13,7 @@ import { runCommand } from './process-exec.ts';
 import { belongsTo, currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
 import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
 import { spawnDetached } from './spawn-detached.ts';
+import { stopProcesses } from './stop-processes.ts';
 
 export interface DetachedOptions {
   /** The id of the state directory whose cells these are: processes of other owners are never touched or listed. */
@@ -146,6 +147,8 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
     stats: async (cellId) => cellStats(owner, cellId, (await kind.limits?.memoryLimit(cellId)) ?? null),
     holdPort: (cellId, port) => ports.hold(cellId, port),
     relayPort: async (cellId, serverPort) => ports.relay(cellId, await kind.target(cellId, serverPort)),
+    pause: (cellId) =>
+      groups === null ? stopProcesses((process) => belongsTo(process, owner, cellId)) : groups.freeze(cellId),
     async destroy(cellId: string): Promise<number> {
       ports.cut(cellId);
       const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId);

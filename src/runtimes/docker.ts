@@ -10,6 +10,7 @@ import { cellsWith, removeContainers } from './docker/containers.ts';
 import { runInContainer } from './docker/exec.ts';
 import { firstProcess } from './docker/first-process.ts';
 import { baseImageName, variablesOf } from './docker/image.ts';
+import { pauseContainers, resumeContainers } from './docker/pause.ts';
 import { type DockerHost, probeDocker } from './docker/probe.ts';
 import { appendOutput, openLog } from './docker/server-log.ts';
 import { endProcesses } from './end-processes.ts';
@@ -69,12 +70,15 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     }
   };
 
-  /** By their processes first, which is the quickest way and needs no engine; then by what the engine has. */
+  /** By their processes first, which is the quickest way; then by what the engine has. */
   const endAll = async (cellId: string, part?: string): Promise<number> => {
     const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId, part);
-    const ended = await endProcesses(isOurs, 0);
+    const whose = { owner, cellId, ...(part === undefined ? {} : { part }) };
     const engine = await connectEngineIfAny(docker.host);
-    if (engine !== null) await removeContainers(engine, { owner, cellId, ...(part === undefined ? {} : { part }) });
+    // A process in a container that is paused does not end.
+    await resumeContainers(engine, whose);
+    const ended = await endProcesses(isOurs, 0);
+    if (engine !== null) await removeContainers(engine, whose);
     return ended;
   };
 
@@ -124,6 +128,7 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     stats: async (cellId) => containerStats(await connectEngineIfAny(docker.host), owner, cellId),
     holdPort: (cellId, port) => ports.hold(cellId, port),
     relayPort: async (cellId, serverPort) => ports.relay(cellId, await ways.target(cellId, serverPort)),
+    pause: async (cellId) => pauseContainers(await connectEngineIfAny(docker.host), { owner, cellId }),
     async destroy(cellId: string): Promise<number> {
       ports.cut(cellId);
       const ended = await endAll(cellId);

@@ -65,7 +65,10 @@ async function findSome(isOurs: (process: ProcessEntry) => boolean, known: Set<s
 }
 
 /** Adds what it finds to `known`: a process that was once ours stays ours, though its parent is gone and its environment was emptied. */
-async function findOurs(isOurs: (process: ProcessEntry) => boolean, known: Set<string>): Promise<ProcessEntry[]> {
+export async function findOurs(
+  isOurs: (process: ProcessEntry) => boolean,
+  known: Set<string>,
+): Promise<ProcessEntry[]> {
   const entries = await scanProcesses();
   const childrenOf = Map.groupBy(entries, (entry) => entry.parent);
   const ours = new Set(entries.filter((entry) => isOurs(entry) || known.has(keyOf(entry))));
@@ -80,8 +83,8 @@ async function findOurs(isOurs: (process: ProcessEntry) => boolean, known: Set<s
   return found;
 }
 
-/** Looks again at who has the number, immediately before the signal. */
-function send(signal: NodeJS.Signals, target: ProcessIdentity): void {
+/** Sends a signal; looks again at who has the number, immediately before the signal. */
+export function send(signal: NodeJS.Signals, target: ProcessIdentity): void {
   if (!isAlive(target)) return;
   try {
     process.kill(target.pid, signal);

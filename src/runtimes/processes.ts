@@ -72,6 +72,12 @@ export function isAlive(process: ProcessIdentity): boolean {
   return identityOf(process.pid)?.startTime === process.startTime;
 }
 
+/** Whether that very process was stopped by a signal, or is not there any more. */
+export function isAtRest(process: ProcessIdentity): boolean {
+  const stat = readStat(process.pid);
+  return stat === null || stat.startTime !== process.startTime || stat.dead || stat.stopped;
+}
+
 /** Identifies this boot of the machine: no process of another boot can be living. */
 export function currentBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -100,6 +106,8 @@ interface Stat {
   parent: number;
   startTime: string;
   dead: boolean;
+  /** By a signal, or by who traces it. */
+  stopped: boolean;
   /**
    * The first thread ended and others run on: the process is listed as a zombie, and is not one. A thread that is exiting runs no
    * program any more, though giving back the memory of the process may take it a while.
@@ -122,7 +130,14 @@ function readStat(pid: number): Stat | null {
   const ended = state === 'Z' || state === 'X';
   const leaderEnded = ended && Number(threads) > 1 && threadsOf(pid).some((thread) => runsOn(pid, thread));
   const ofKernel = (Number(flags) & kernelThread) !== 0;
-  return { parent: Number(parent), startTime, dead: ended && !leaderEnded, leaderEnded, ofKernel };
+  return {
+    parent: Number(parent),
+    startTime,
+    dead: ended && !leaderEnded,
+    stopped: /^t$/i.test(state),
+    leaderEnded,
+    ofKernel,
+  };
 }
 
 /** From the third on: the second is the name in parentheses, and may itself contain spaces and parentheses. */

@@ -134,6 +134,12 @@ export interface CellRuntime {
   holdPort(cellId: string, port: number): Promise<void>;
   /** From now on connections to the held port of a cell go to its server, which listens on `serverPort` where the cell runs. */
   relayPort(cellId: string, serverPort: number): Promise<void>;
+  /**
+   * Lets no process of the cell run until the answer is disposed of, so that nobody changes a file while the host has it in hand: between the
+   * look at a path and its use, a directory becomes a link. A worker that dies meanwhile leaves them stopped; what pauses or ends the
+   * cell next finds them so.
+   */
+  pause(cellId: string): Promise<AsyncDisposable>;
   /** Ends every process of the cell and gives its ports back, asking first and then insisting. Idempotent: already gone is success. Answers how many it ended. */
   destroy(cellId: string): Promise<number>;
   /** The ids of the cells of this host's state directory that still have processes, found by what marks them and not by a record. */

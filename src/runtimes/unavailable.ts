@@ -16,6 +16,7 @@ export function unavailableRuntime(name: IsolationName, reason: { why: string; t
     relayPort: refuse,
     stats: () => Promise.resolve(null),
     inspect: () => Promise.resolve({ kind: 'gone' }),
+    pause: refuse,
     destroy: () => Promise.resolve(0),
     list: () => Promise.resolve([]),
     listEmpty: () => Promise.resolve([]),

@@ -28,6 +28,7 @@ export function supervised(
     async relayPort(cellId, port) {
       await supervisor.call('/relay', { ...by, cellId, port });
     },
+    pause: (cellId) => runtime.pause(cellId),
     destroy: async (cellId) => (await supervisor.call<{ ended: number }>('/destroy', { ...by, cellId })).ended,
     list: () => runtime.list(),
     listEmpty: () => runtime.listEmpty(),

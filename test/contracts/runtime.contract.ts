@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { cellMarker, ownerMarker } from '../../src/domain/names.ts';
 import type { CellRuntime } from '../../src/runtimes/runtime.ts';
@@ -224,6 +225,44 @@ export function runtimeContract(subject: RuntimeUnderTest): void {
         expect((await neighbour.processes()).length).toBeGreaterThan(0);
         expect(await cell.processes()).toContain(bystander.pid);
         await elsewhere.runtime.destroy(cell.cellId);
+      });
+    });
+
+    describe('pausing', () => {
+      const count = `trap '' TERM; while :; do echo counted >> count; sleep 0.01; done`;
+      // A file of its own: what it writes to its log may be on its way for a while.
+      const counted = (cell: CellUnderTest) => readFile(`${cell.directory}/count`, 'utf8').catch(() => '');
+      const growing = async (cell: CellUnderTest) => {
+        const { length } = await counted(cell);
+        await waitUntil(async () => (await counted(cell)).length > length);
+      };
+
+      test('lets nothing of a cell run until it is over, and then all of it', async () => {
+        await using cell = await newCell();
+        await cell.runtime.start(cell.spec(['/bin/sh', '-c', `(${count}) & ${count}`]), never);
+        await growing(cell);
+        for (const _round of [1, 2]) {
+          await using _pause = await cell.runtime.pause(cell.cellId);
+          const before = await counted(cell);
+          await delay(200);
+          expect(await counted(cell)).toBe(before);
+        }
+        await growing(cell);
+      });
+
+      test('is no hindrance to ending the cell', async () => {
+        await using cell = await newCell();
+        await cell.runtime.start(cell.spec(['/bin/sh', '-c', count]), never);
+        await growing(cell);
+        await using _pause = await cell.runtime.pause(cell.cellId);
+        expect(await cell.runtime.destroy(cell.cellId)).toBeGreaterThan(0);
+        expect(await cell.processes()).toEqual([]);
+      });
+
+      test('of a cell that has no process is nothing', async () => {
+        await using cell = await newCell();
+        await using _pause = await cell.runtime.pause(cell.cellId);
+        expect(await cell.runtime.list()).toEqual([]);
       });
     });
 
