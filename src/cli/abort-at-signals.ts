@@ -1,5 +1,5 @@
 /** Starters such as npm hand a signal on that the terminal had sent to all of its processes: milliseconds until it is another one. */
-const handedOnWithin = 500;
+const handedOnWithin = 200;
 
 /**
  * Aborts at the first of these signals; at the second the process ends as it would have at once. The same signal that arrives
