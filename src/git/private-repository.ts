@@ -26,6 +26,8 @@ export interface PrivateRepositoryWanted extends TemplateWanted {
  * caller's that is not in the files of the base. No history, no other branches, no remotes, no objects of other cells.
  * The host never asks it anything: what counts is the files of the worktree.
  *
+ * All of it is the agent's but the packs, which must not be given to it: each is a file that other cells have linked.
+ *
  * Idempotent: one that is there is kept with what is in it. It has no release of its own, for it lies in the directory of its cell.
  */
 export async function makePrivateRepository(wanted: PrivateRepositoryWanted): Promise<void> {
