@@ -13,8 +13,11 @@ export interface CellGroups {
   make(cellId: string, part: string): Promise<string>;
   /** The kernel ends everything in the groups of a part, a cell, or the whole state directory at once: no fork gets away. */
   kill(cellId?: string, part?: string): Promise<void>;
-  /** The kernel lets nothing in the group of a cell run until the answer is disposed of, whatever signals it gets but SIGKILL. */
-  freeze(cellId: string): Promise<AsyncDisposable>;
+  /**
+   * The kernel lets nothing in the group of a cell run until the answer is disposed of, whatever signals it gets but SIGKILL.
+   * Null where the cell has no group.
+   */
+  freeze(cellId: string): Promise<AsyncDisposable | null>;
   /** Removes the same groups, which must have been killed. Idempotent. Answers whether there was one. */
   remove(cellId?: string, part?: string): Promise<boolean>;
   /** The cells that have groups, with or without processes in them. */
@@ -98,11 +101,17 @@ async function killGroup(directory: string): Promise<void> {
   await writeFile(join(directory, 'cgroup.kill'), '1', { flag: constants.O_WRONLY }).catch(unlessGone);
 }
 
-async function freezeGroup(directory: string): Promise<AsyncDisposable> {
+async function freezeGroup(directory: string): Promise<AsyncDisposable | null> {
   const write = (value: '0' | '1') =>
-    writeFile(join(directory, 'cgroup.freeze'), value, { flag: constants.O_WRONLY }).catch(unlessGone);
+    writeFile(join(directory, 'cgroup.freeze'), value, { flag: constants.O_WRONLY }).then(
+      () => true,
+      (error: unknown) => {
+        unlessGone(error);
+        return false;
+      },
+    );
   const events = () => readFile(join(directory, 'cgroup.events'), 'utf8').catch(() => 'frozen 1');
-  await write('1');
+  if (!(await write('1'))) return null;
   try {
     for (const deadline = performance.now() + frozenWithinMs; !/^frozen 1$/m.test(await events());) {
       if (performance.now() > deadline) throw new Error(`the processes of ${directory} do not come to rest`);
@@ -112,7 +121,7 @@ async function freezeGroup(directory: string): Promise<AsyncDisposable> {
     await write('0');
     throw error;
   }
-  return { [Symbol.asyncDispose]: () => write('0') };
+  return { [Symbol.asyncDispose]: async () => void (await write('0')) };
 }
 
 async function isEmpty(directory: string): Promise<boolean> {

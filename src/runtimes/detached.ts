@@ -147,8 +147,8 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
     stats: async (cellId) => cellStats(owner, cellId, (await kind.limits?.memoryLimit(cellId)) ?? null),
     holdPort: (cellId, port) => ports.hold(cellId, port),
     relayPort: async (cellId, serverPort) => ports.relay(cellId, await kind.target(cellId, serverPort)),
-    pause: (cellId) =>
-      groups === null ? stopProcesses((process) => belongsTo(process, owner, cellId)) : groups.freeze(cellId),
+    pause: async (cellId) =>
+      (await groups?.freeze(cellId)) ?? (await stopProcesses((process) => belongsTo(process, owner, cellId))),
     async destroy(cellId: string): Promise<number> {
       ports.cut(cellId);
       const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId);
