@@ -38,8 +38,11 @@ export interface Config {
   modelGateway: boolean;
   /** Where control groups are made: `auto`, `off`, or a directory of a cgroup v2 hierarchy. */
   cgroup: string;
-  /** The engine of the docker runtime: what `DOCKER_HOST` says, and an image of the operator's; null for the usual place, and the base image. */
-  docker: { host: string | null; image: string | null };
+  /**
+   * The engine of the docker runtime: what `DOCKER_HOST` says, and an image of the operator's; null for the usual place, and the base
+   * image. And the project whose services targets name.
+   */
+  docker: { host: string | null; image: string | null; project: string };
   /** What confined cells get to read of this host besides: where it is, and where they find it. */
   volumes: { source: string; target: string }[];
   /** Port 0 takes any free one. */
@@ -103,7 +106,11 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     opencodeConfig: get('CELLS_OPENCODE_CONFIG'),
     modelGateway: get('CELLS_MODEL_GATEWAY') === 'on',
     cgroup: get('CELLS_CGROUP'),
-    docker: { host: values['DOCKER_HOST'] ?? null, image: get('CELLS_DOCKER_IMAGE') },
+    docker: {
+      host: values['DOCKER_HOST'] ?? null,
+      image: get('CELLS_DOCKER_IMAGE'),
+      project: values['COMPOSE_PROJECT_NAME'] ?? 'agent-cells',
+    },
     volumes: get('CELLS_VOLUMES'),
     metricsAddress: get('CELLS_METRICS_ADDRESS'),
     logLevel: get('CELLS_LOG_LEVEL'),

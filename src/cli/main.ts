@@ -57,6 +57,10 @@ const commands: Readonly<Record<string, Entry>> = {
     load: () => import('./commands/supervisor.ts'),
   },
   config: { summary: 'show and set the defaults of this host', load: () => import('./commands/config.ts') },
+  network: {
+    summary: 'check, or mend, how cells in Docker reach the services that they may',
+    load: () => import('./commands/network.ts'),
+  },
   image: { summary: 'make the image that cells in Docker run on', load: () => import('./commands/image.ts') },
   audit: {
     summary: 'print what this host did for whom, and what it refused',

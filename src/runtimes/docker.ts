@@ -12,6 +12,7 @@ import { firstProcess } from './docker/first-process.ts';
 import { baseImageName, variablesOf } from './docker/image.ts';
 import { pauseContainers, resumeContainers } from './docker/pause.ts';
 import { type DockerHost, probeDocker } from './docker/probe.ts';
+import { lookUpServices } from './docker/services.ts';
 import { appendOutput, openLog } from './docker/server-log.ts';
 import { endProcesses } from './end-processes.ts';
 import type { DetachedOptions } from './detached.ts';
@@ -27,6 +28,9 @@ export interface DockerOptions extends DetachedOptions {
   docker?: DockerHost;
 }
 
+/** What a host has that is not told otherwise. */
+const hostEngine: DockerHost = { host: null, image: null, project: 'agent-cells' };
+
 /** A container that is not running for longer than this is neither being made nor being removed, milliseconds. */
 const settlingMs = 200;
 
@@ -35,13 +39,8 @@ const settlingMs = 200;
  * but the sockets that it is given. Each process that is started and each command has a container of its own.
  */
 export function createDockerRuntime(options: DockerOptions): CellRuntime {
-  const {
-    owner,
-    outputLimitBytes = 64 * 1024 * 1024,
-    ports = createPortHolder(),
-    docker = { host: null, image: null },
-  } = options;
-  const ways = createCellWays();
+  const { owner, outputLimitBytes = 64 * 1024 * 1024, ports = createPortHolder(), docker = hostEngine } = options;
+  const ways = createCellWays(lookUpServices(docker));
   /** How processes ended, by identity; a cell's go when it is destroyed. */
   const exits = new Map<string, { cellId: string; exit: Promise<ContainerExit> }>();
   /** Commands that run, by cell and part. */

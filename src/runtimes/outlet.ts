@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chown, rm } from 'node:fs/promises';
-import { type Socket, connect, createServer } from 'node:net';
+import { type LookupFunction, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { allowSocketName } from './in-cell.ts';
@@ -10,28 +10,30 @@ import { allowSocketName } from './in-cell.ts';
  * Disposing of it ends every connection.
  *
  * @param user who may connect besides this process's user; null for nobody
+ * @param lookup how the names of targets are looked up, with each connection. Default: as this host does
  */
 export async function openOutlet(
   directory: string,
   allow: readonly string[],
   user: number | null,
+  lookup?: LookupFunction,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   for (const [index, target] of allow.entries()) {
     const path = join(directory, allowSocketName(index));
-    stack.use(await openWay(path, target));
+    stack.use(await openWay(path, target, lookup));
     if (user !== null) await chown(path, user, user);
   }
   const owned = stack.move();
   return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function openWay(path: string, target: string): Promise<AsyncDisposable> {
+async function openWay(path: string, target: string, lookup?: LookupFunction): Promise<AsyncDisposable> {
   const [host = '', port = ''] = target.split(':');
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (incoming) => {
     // The name is looked up on the host, with each connection.
-    const outgoing = connect({ host, port: Number(port), allowHalfOpen: true });
+    const outgoing = connect({ host, port: Number(port), allowHalfOpen: true, ...(lookup ? { lookup } : {}) });
     for (const socket of [incoming, outgoing]) {
       sockets.add(socket);
       socket.setNoDelay(true).once('close', () => sockets.delete(socket));

@@ -1,4 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
+import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
 import { cellUser } from './cell-user.ts';
 import { serverSocketName } from './in-cell.ts';
@@ -17,7 +18,8 @@ export interface CellWays {
   close(cellId: string, part?: string): Promise<void>;
 }
 
-export function createCellWays(): CellWays {
+/** @param lookup how names of targets are looked up. Default: as this host does */
+export function createCellWays(lookup?: LookupFunction): CellWays {
   /** The inlets of the servers that were started here, by cell. */
   const inlets = new Map<string, string>();
   const pinned = new Map<string, PinnedSocket>();
@@ -41,7 +43,7 @@ export function createCellWays(): CellWays {
       if (outlet === null) return;
       await mkdir(outlet, { recursive: true, mode: 0o755 });
       await closeOutlet(`${cellId}/${part}`);
-      outlets.set(`${cellId}/${part}`, await openOutlet(outlet, allow, cellUser(cellId)));
+      outlets.set(`${cellId}/${part}`, await openOutlet(outlet, allow, cellUser(cellId), lookup));
     },
     async target(cellId, serverPort) {
       const inlet = inlets.get(cellId);

@@ -15,7 +15,9 @@ export const launchSchema = v.strictObject({
   stateDirectory: v.string(),
   idleMs: v.exactOptional(v.number()),
   groups: v.exactOptional(v.string()),
-  docker: v.exactOptional(v.strictObject({ host: v.nullable(v.string()), image: v.nullable(v.string()) })),
+  docker: v.exactOptional(
+    v.strictObject({ host: v.nullable(v.string()), image: v.nullable(v.string()), project: v.string() }),
+  ),
 });
 
 /** The same, for one who connects and may be the one to start it. */

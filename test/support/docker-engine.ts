@@ -68,6 +68,8 @@ export async function startDockerEngine(): Promise<DockerEngine> {
     await endAllOf(directory.path);
   };
   stack.defer(() => end('SIGTERM'));
+  // Its bridges are devices of the host, and outlive it.
+  stack.defer(() => removeNetworks(engine).catch(() => undefined));
   const owned = stack.move();
   return {
     socket,
@@ -80,6 +82,16 @@ export async function startDockerEngine(): Promise<DockerEngine> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function removeNetworks(engine: Engine): Promise<void> {
+  for (const { Id, Name, Containers } of await engine.listNetworks()) {
+    if (['bridge', 'host', 'none'].includes(Name)) continue;
+    const network = engine.getNetwork(Id);
+    const inside = Object.keys(Containers ?? (await network.inspect()).Containers ?? {});
+    for (const id of inside) await engine.getContainer(id).remove({ force: true });
+    await network.remove();
+  }
 }
 
 async function endAllOf(directory: string): Promise<void> {

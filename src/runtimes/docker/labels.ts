@@ -21,3 +21,5 @@ export function labelled({ owner, cellId, part }: Whose): { label: string[] } {
     label: Object.entries(labels).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])),
   };
 }
+/** On networks: the project whose services are in it. */
+export const networkLabel = 'agent-cells.network';

@@ -9,10 +9,12 @@ export interface DockerHost {
   image: string | null;
   /** What `DOCKER_HOST` says; null for the usual places. */
   host: string | null;
+  /** Whose services cells reach by their names, where they are allowed to. */
+  project: string;
 }
 
 /** Whether cells can run in Docker here: an engine of this machine answers, it has the image, and can limit what a cell uses. */
-export async function probeDocker({ image, host }: DockerHost): Promise<Probe> {
+export async function probeDocker({ image, host }: Pick<DockerHost, 'image' | 'host'>): Promise<Probe> {
   if (process.platform !== 'linux')
     return {
       usable: false,

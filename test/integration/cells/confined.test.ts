@@ -3,16 +3,22 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellPaths } from '../../../src/cell/paths.ts';
 import type { CellHandle } from '../../../src/client.ts';
+import { buildBaseImage } from '../../../src/runtimes/docker/image.ts';
+import { startDockerEngine } from '../../support/docker-engine.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 
 const limits = { timeout: 300_000 };
 
-describe.each(['bubblewrap'] as const)('a cell in %s', (runtime) => {
+describe.each(['bubblewrap', 'docker'] as const)('a cell in %s', (runtime) => {
+  const owned = new AsyncDisposableStack();
   let fleet: Fleet;
   beforeAll(async () => {
-    fleet = await startFleet({ env: { CELLS_RUNTIME: runtime } });
+    const docker = runtime === 'docker' ? owned.use(await startDockerEngine()) : null;
+    if (docker !== null) await buildBaseImage(docker.engine, () => undefined);
+    const engine = docker === null ? {} : { DOCKER_HOST: docker.host };
+    fleet = owned.use(await startFleet({ env: { CELLS_RUNTIME: runtime, ...engine } }));
   }, 300_000);
-  afterAll(() => fleet[Symbol.asyncDispose]());
+  afterAll(() => owned.disposeAsync());
 
   const outputOf = async (cell: CellHandle) => {
     const { cellId } = await cell.result();

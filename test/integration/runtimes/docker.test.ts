@@ -15,7 +15,8 @@ afterAll(() => docker[Symbol.asyncDispose]());
 
 runtimeContract({
   name: 'docker',
-  create: (options) => createDockerRuntime({ ...options, docker: { host: docker.host, image: null } }),
+  create: (options) =>
+    createDockerRuntime({ ...options, docker: { host: docker.host, image: null, project: 'contract' } }),
   unpromised: {
     leftovers: 'what a command leaves behind ends with its container, before it could be counted',
     remains: 'the engine removes a container that has ended',
