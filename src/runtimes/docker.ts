@@ -50,12 +50,19 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     signal.throwIfAborted();
     const { cellId, confinement } = spec;
     if (confinement === undefined) throw new Error(`what cell ${cellId} may see was not said`);
-    const engine = await connectEngine(docker.host);
     const env = { ...spec.env, [ownerMarker]: owner, [cellMarker]: cellId, ...marks };
     const hostSystem = docker.image === null;
+    const refuse = (why: string, cause: unknown): never => {
+      throw new Error(`cannot start ${spec.command[0]} for cell ${cellId}: ${why}`, { cause });
+    };
     try {
       await access(spec.directory);
       if (hostSystem) await findProgram(spec, env);
+    } catch (error) {
+      return refuse(await reasonOf(error, spec), error);
+    }
+    try {
+      const engine = await connectEngine(docker.host);
       const image = docker.image ?? (await baseImageName());
       const command = firstProcess(inCell(spec.command, confinement, env), env, await variablesOf(engine, image));
       await ways.open(cellId, part, confinement);
@@ -64,8 +71,7 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     } catch (error) {
       await ways.close(cellId, part);
       signal.throwIfAborted();
-      const why = await reasonOf(error, spec);
-      throw new Error(`cannot start ${spec.command[0]} for cell ${cellId}: ${why}`, { cause: error });
+      return refuse(error instanceof Error ? error.message : String(error), error);
     }
   };
 

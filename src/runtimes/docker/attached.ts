@@ -41,7 +41,8 @@ export async function startAttached(
 ): Promise<AttachedContainer> {
   const container = await engine.createContainer(options);
   await using undone = new AsyncDisposableStack();
-  undone.defer(() => removeContainer(container));
+  // What cannot be removed now is found by its labels; what went wrong before is the error to tell.
+  undone.defer(() => removeContainer(container).catch(() => undefined));
   const stream = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
   undone.defer(() => hangUp(stream));
   const watch = await watchMemory(engine, container.id);

@@ -51,6 +51,8 @@ export async function containerOptions(
     Hostname: 'cell',
     Labels: { [ownerLabel]: owner, [cellLabel]: spec.cellId, [partLabel]: part },
     Tty: false,
+    // Nothing in it waits for anything more polite, so that an engine that ends need not wait either.
+    StopSignal: 'SIGKILL',
     // Attached to and held open by whoever starts it: with that process it ends.
     OpenStdin: true,
     StdinOnce: true,
