@@ -112,7 +112,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     modelLedger: join(directory, 'model-ledger.jsonl'),
     inlet: join(directory, 'in'),
     testOutlet: join(directory, 'test-out'),
-    git: join(directory, 'git'),
+    git: join(directory, 'agent-git'),
     dotGit: join(directory, 'dot-git'),
     modelSocket: join(directory, 'out', modelSocketName),
     index: join(directory, 'index'),
