@@ -1,0 +1,59 @@
+import type { Attempt } from '../attempt.ts';
+
+const none = 'a cell of this runtime has no limits';
+
+/** More than there is, and what stays. Each has a bound of its own, that a machine without limits bears. */
+export const using: readonly Attempt[] = [
+  {
+    name: 'fork-bomb',
+    tries: 'have four hundred processes at once, with a limit of two hundred',
+    through: 'test command',
+    script: `for i in $(seq 400); do sleep 90 & done 2>/dev/null
+running=$(jobs -r | wc -l); echo "$running run"; kill $(jobs -p) 2>/dev/null; [ "$running" -ge 400 ]`,
+    process: ['succeeds', none],
+    confined: 'the limit on processes',
+  },
+  {
+    name: 'fill-memory',
+    tries: 'use 1.2 GiB of memory, with a limit of 1 GiB',
+    through: 'test command',
+    script: `perl -e 'my $n = 1200 << 20; my $m = "x" x $n; print length($m), "\\n"'`,
+    process: ['succeeds', none],
+    confined: 'the limit on memory',
+  },
+  {
+    name: 'fill-temporary',
+    tries: 'write 300 MiB into `/tmp`',
+    through: 'test command',
+    script: `f=/tmp/agent-cells-hostile-$$; trap 'rm -f $f' EXIT; head -c 300M /dev/zero > $f`,
+    process: ['succeeds', none],
+    confined: 'it has a size of 256 MiB, and is the cell’s own',
+  },
+  {
+    name: 'fill-disk',
+    tries: 'write 64 MiB into the worktree',
+    through: 'test command',
+    script: `trap 'rm -f filling' EXIT; head -c 64M /dev/zero > filling`,
+    process: ['succeeds', none],
+    confined: '',
+    open: 'there is no quota on the files of a cell; the disk of the state directory can be filled until the cell ends',
+  },
+  {
+    name: 'stay-in-session',
+    tries: 'leave a daemon: a session of its own, two forks, no environment',
+    through: 'agent',
+    judgedBy: 'process',
+    script: `(env -i setsid sh -c "sleep $STAYS_AGENT & exit" &) >/dev/null 2>&1 < /dev/null`,
+    process: ['depends', 'its control group ends with the cell where the host has them; else it stays'],
+    confined: 'all processes of a sandbox end with it',
+  },
+  {
+    name: 'stay-after-tests',
+    tries: 'leave a daemon from the test command',
+    through: 'test command',
+    judgedBy: 'process',
+    script: `(env -i setsid sh -c "sleep $STAYS_TEST & exit" &) >/dev/null 2>&1 < /dev/null`,
+    process: ['depends', 'its control group ends with the command where the host has them; else it stays'],
+    confined: 'all processes of a sandbox end with it',
+  },
+];
