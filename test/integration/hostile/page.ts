@@ -4,7 +4,7 @@ import type { IsolationName } from '../../../src/client.ts';
 import { type Attempt, type Verdict, runtimes } from './attempt.ts';
 
 const file = fileURLToPath(new URL('../../../docs/security.md', import.meta.url));
-const [begin, end] = ['<!-- made by npm run security:page: begin -->', '<!-- end -->'];
+const [begin, end] = ['<!-- made by the hostile suite: begin -->', '<!-- end -->'];
 
 /** What was found, by attempt. */
 export type Found = ReadonlyMap<string, Partial<Record<IsolationName, Verdict>>>;
