@@ -11,7 +11,8 @@ async function cells(...argv: string[]) {
   return { code, stdout: out.join(''), stderr: err.join('') };
 }
 
-describe('the command', () => {
+// The first of them loads the client of Temporal.
+describe('the command', { timeout: 60_000 }, () => {
   test('explains itself', async () => {
     const { code, stdout } = await cells('--help');
     expect(code).toBe(0);
