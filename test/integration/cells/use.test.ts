@@ -30,8 +30,10 @@ describe('what a cell uses', () => {
     await waitUntil(async () => (await readSamples(fleet.stateDirectory, 0)).length > 1, 60_000);
     const samples = await readSamples(fleet.stateDirectory, 0);
     expect(samples[0]).toMatchObject({ cellId, workflowId: cell.workflowId, runtime: 'process', memoryLimit: limit });
-    expect(samples.every(({ memory, processes }) => memory > 50 * 1024 ** 2 && processes > 0)).toBe(true);
-    expect(samples.at(-1)?.cpuPercent).toBeGreaterThan(0);
+    // The first ones may be of a server that boots.
+    expect(samples.every(({ memory, processes }) => memory > 0 && processes > 0)).toBe(true);
+    expect(samples.at(-1)?.memory).toBeGreaterThan(50 * 1024 ** 2);
+    expect(samples.some(({ cpuPercent }) => (cpuPercent ?? 0) > 0)).toBe(true);
     const [summary, json, none] = await Promise.all([
       cells('history'),
       cells('history', '--cell', 'task/endless', '--json'),
