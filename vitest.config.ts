@@ -23,9 +23,12 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/contracts/**/*.test.ts'],
+          exclude: ['test/integration/hostile/**'],
           ...serverTests,
         },
       },
+      // By itself, on a machine that does nothing else: `npm run security:page`.
+      { extends: true, test: { name: 'hostile', include: ['test/integration/hostile/*.test.ts'], ...serverTests } },
       { extends: true, test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...serverTests } },
       {
         extends: true,
