@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive, type ProcessEntry, type ProcessIdentity, scanProcesses } from './processes.ts';
+import { isAlive, type ProcessEntry, type ProcessIdentity, pursueProcesses, scanProcesses } from './processes.ts';
 
 const pollMs = 5;
 /** What takes longer than this to die is scanned for again, milliseconds: it may have forked meanwhile. */
@@ -43,7 +43,7 @@ async function insist(
   const enough = killGroup === undefined ? 2 : 1;
   let emptyScans = 0;
   while (emptyScans < enough) {
-    const found = await findOurs(isOurs, known);
+    const found = await findOurs(isOurs, known, 'SIGKILL');
     emptyScans = found.length === 0 ? emptyScans + 1 : 0;
     if (found.length > 0 && performance.now() > deadline) {
       throw new Error(`processes do not end on SIGKILL: ${found.map((process) => process.pid).join(', ')}`);
@@ -64,12 +64,23 @@ async function findSome(isOurs: (process: ProcessEntry) => boolean, known: Set<s
   return await findOurs(isOurs, known);
 }
 
-/** Adds what it finds to `known`: a process that was once ours stays ours, though its parent is gone and its environment was emptied. */
+/**
+ * Adds what it finds to `known`: a process that was once ours stays ours, though its parent is gone and its environment was emptied.
+ *
+ * @param signal sent to the newest of those for which `isOurs` holds the moment they are met
+ */
 export async function findOurs(
   isOurs: (process: ProcessEntry) => boolean,
   known: Set<string>,
+  signal?: NodeJS.Signals,
 ): Promise<ProcessEntry[]> {
-  const entries = await scanProcesses();
+  const met = new Map<string, ProcessEntry>();
+  const strike = (struck: NodeJS.Signals) => (entry: ProcessEntry) => {
+    if (entry.pid === process.pid || !isOurs(entry)) return;
+    send(struck, entry);
+    met.set(keyOf(entry), entry);
+  };
+  const entries = await (signal === undefined ? scanProcesses() : pursueProcesses(strike(signal)));
   const childrenOf = Map.groupBy(entries, (entry) => entry.parent);
   const ours = new Set(entries.filter((entry) => isOurs(entry) || known.has(keyOf(entry))));
   // A set that grows while it is walked: children of children are reached too.
@@ -79,8 +90,9 @@ export async function findOurs(
     if (children.length > 0 && isAlive(parent)) for (const child of children) ours.add(child);
   }
   const found = [...ours].filter((entry) => entry.pid !== process.pid);
-  for (const entry of found) known.add(keyOf(entry));
-  return found;
+  for (const entry of found) met.set(keyOf(entry), entry);
+  for (const key of met.keys()) known.add(key);
+  return [...met.values()];
 }
 
 /** Sends a signal; looks again at who has the number, immediately before the signal. */

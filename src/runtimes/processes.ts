@@ -28,18 +28,49 @@ export interface Mark {
 /** Long enough to be quick, short enough that other work of the worker goes on in between. */
 const entriesPerTurn = 64;
 
+/** So many of the newest processes are looked at again and again in a pursuit: more than start within one turn, and quick to read. */
+const newestLooked = 32;
+
 /** Every living process of this machine that can be seen from here. Zombies are not living. */
 export async function scanProcesses(): Promise<ProcessEntry[]> {
+  return await scan(() => undefined);
+}
+
+/**
+ * The same, for whom each process found is to get a signal at once: by the end of a scan one that only starts its successor is gone,
+ * and so is the successor. The newest are met more than once on the way, since that is where a successor is.
+ *
+ * @param meet hears of each the moment it was looked at
+ */
+export async function pursueProcesses(meet: (process: ProcessEntry) => void): Promise<ProcessEntry[]> {
+  return await scan(() => {
+    for (const pid of newestProcesses()) {
+      const entry = readEntry(pid);
+      if (entry !== null) meet(entry);
+    }
+  });
+}
+
+async function scan(beforeTurn: () => void): Promise<ProcessEntry[]> {
   const entries: ProcessEntry[] = [];
   let looked = 0;
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
+    if (looked % entriesPerTurn === 0) {
+      if (looked > 0) await nextTurn();
+      beforeTurn();
+    }
     const entry = readEntry(Number(name));
     if (entry !== null) entries.push(entry);
     looked += 1;
-    if (looked % entriesPerTurn === 0) await nextTurn();
   }
   return entries;
+}
+
+/** The number that was given out last, and those before it. */
+function newestProcesses(): number[] {
+  const last = Number(readUnlessGone('/proc/loadavg')?.trim().split(' ').at(-1));
+  return Array.from({ length: newestLooked }, (_, index) => last - index).filter((pid) => pid > 0);
 }
 
 /** The living process of this number, or null. */

@@ -21,7 +21,7 @@ export async function stopProcesses(isOurs: (process: ProcessEntry) => boolean):
   let ours: ProcessEntry[] = [];
   const goOn = () => ours.forEach((process) => send('SIGCONT', process));
   for (let quiet = 0; quiet < 2;) {
-    ours = await findOurs(isOurs, known);
+    ours = await findOurs(isOurs, known, 'SIGSTOP');
     const moving = ours.filter((process) => !isAtRest(process));
     quiet = moving.length === 0 ? quiet + 1 : 0;
     if (moving.length > 0 && performance.now() > deadline) {

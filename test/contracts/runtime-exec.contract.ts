@@ -71,8 +71,8 @@ export function execContract(newCell: () => Promise<CellUnderTest>, unpromised: 
       'ends what a command leaves behind, and nothing else of the cell: %s',
       async (artist) => {
         await using cell = await newCell();
-        const server = await cell.runtime.start(cell.spec(['sleep', '300']), never);
-        const before = await settled(cell);
+        const server = await startServer(cell);
+        const before = await cell.processes();
         const result = await cell.runtime.exec(cell.command(script(artist)), never);
         expect(result).toMatchObject({ exitCode: 0, timedOut: false });
         if (!uncounted) expect(result.leftovers).toBe(1);
@@ -85,11 +85,8 @@ export function execContract(newCell: () => Promise<CellUnderTest>, unpromised: 
       `ends what left its session, its parent and its environment, and nothing else of the cell${because(noGroups)}`,
       async () => {
         await using cell = await newCell();
-        const server = await cell.runtime.start(
-          { ...cell.spec(['sleep', '300']), logFile: `${cell.logFile}.2` },
-          never,
-        );
-        const before = await settled(cell);
+        const server = await startServer(cell);
+        const before = await cell.processes();
         const result = await cell.runtime.exec(cell.command(script('sheds-all')), never);
         // One that beats, or that and what it waits for.
         expect(result).toMatchObject({ exitCode: 0, timedOut: false });
@@ -160,14 +157,11 @@ export function execContract(newCell: () => Promise<CellUnderTest>, unpromised: 
   });
 }
 
-/** The processes of a cell once it is up: what is started in a sandbox comes one after the other. */
-async function settled(cell: CellUnderTest): Promise<number[]> {
-  let before: number[] = [];
-  await waitUntil(async () => {
-    const now = await cell.processes();
-    const same = now.length > 0 && now.join() === before.join();
-    before = now;
-    return same;
-  });
-  return before;
+/** Starts a server, and answers when its program runs in whatever its runtime puts around it: then its processes are all there. */
+async function startServer(cell: CellUnderTest) {
+  const logFile = `${cell.logFile}.server`;
+  const spec = { ...cell.spec(['sh', '-c', 'echo up; exec sleep 300']), logFile };
+  const server = await cell.runtime.start(spec, never);
+  await waitUntil(async () => (await readFile(logFile, 'utf8').catch(() => '')) === 'up\n');
+  return server;
 }
