@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     // Cells are processes of their own and the machine is shared: more files at once only make each slower.
-    maxWorkers: 2,
+    maxWorkers: 3,
     expect: { requireAssertions: true },
     restoreMocks: true,
     projects: [

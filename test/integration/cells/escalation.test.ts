@@ -24,7 +24,10 @@ describe.concurrent('a cell whose agent says nothing for long', () => {
   test('waits as long as the provider says, and shows that it does', limits, async () => {
     const cell = await fleet.start('rate-limited-for-long');
     const told = async () => (await stateOf(fleet, cell)).doing ?? '';
-    await waitUntil(async () => /^waiting for the provider until \S+Z.*Too many requests/.test(await told()), 300_000);
+    await waitUntil(
+      async () => /^waiting for provider scripted\/\S+ until \S+Z: it wants to be left alone$/.test(await told()),
+      300_000,
+    );
     expect(await cell.result()).toMatchObject({ status: 'committed' });
     await expectNoRecovery(fleet, cell);
     expect(places(turnsOf(fleet.model, 'rate-limited-for-long'))).toEqual(['1.1', '1.1', '1.2']);

@@ -35,10 +35,9 @@ describe('a cell that finds no place', () => {
 
 describe('a request that this host cannot serve', () => {
   test('is refused with the field, and no place is taken for it', limits, async () => {
-    await using fleet = await startFleet();
+    await using fleet = await startFleet({ env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } });
     const cases: [agentId: string, request: Partial<CellRequest>, message: RegExp][] = [
       ['type', { agentType: 'nobody' }, /^agentType: .*nobody.*worker/],
-      ['bubblewrap', { runtime: 'bubblewrap' }, /^runtime: bubblewrap is not available on this host/],
       ['docker', { runtime: 'docker' }, /^runtime: docker is not available on this host/],
       ['resources', { runtime: 'process', resources: { memory: '1g' } }, /^resources: the process runtime cannot/],
       ['network', { runtime: 'process', network: 'none' }, /^network: the process runtime cannot/],
