@@ -4,7 +4,9 @@ import { raiseBudget } from '../src/cell/budget.ts';
 import type { CellHost } from '../src/cell/host.ts';
 import { type OpenCell, CellGone, clientOf, openCell, ranOutOfMemory, whatIsLost } from '../src/cell/open-cell.ts';
 import { outgrown } from '../src/cell/outgrown.ts';
+import { serverPlace } from '../src/cell/server-place.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
+import { DiskSpent, withinDisk } from '../src/cell/within-disk.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import type { CellAccount } from '../src/gateway/gateway.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
@@ -51,8 +53,12 @@ async function execute(
   const agent = await findAgent(host, input, signal);
   beat.sessionId = agent.sessionId;
   const progress = followProgress(beat);
+  const work = (until: AbortSignal) => takeTurn(host, agent, input, progress, until);
+  let diskSpent = false;
   try {
-    const end = await takeTurn(host, agent, input, progress, signal);
+    const end = await withinDisk(host, input.cellId, work, signal).catch(asEnd);
+    diskSpent = end.kind === 'disk-spent';
+    if (diskSpent) await stop(agent, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
     if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
       await stop(agent, signal);
     const account = await settledAccount(host, input.cellId);
@@ -66,6 +72,8 @@ async function execute(
     throw error;
   } finally {
     if (!signal.aborted || interruptionOf(signal) === 'ended') await keepUsage(host, agent, progress.latest());
+    // What its commands left running would go on writing until the next step.
+    if (diskSpent && !signal.aborted) await endProcesses(host, agent);
   }
 }
 
@@ -130,7 +138,12 @@ function followProgress(beat: ExecuteProgress): Progress {
 }
 
 /** An end after which the prompt is not sent again. */
-type FinalEnd = Exclude<WatchedEnd, { kind: 'held-back' }>;
+type FinalEnd = Exclude<WatchedEnd, { kind: 'held-back' }> | { kind: 'disk-spent'; reason: string };
+
+function asEnd(error: unknown): FinalEnd {
+  if (error instanceof DiskSpent) return { kind: 'disk-spent', reason: error.message };
+  throw error;
+}
 
 async function takeTurn(
   host: CellHost,
@@ -203,6 +216,15 @@ async function stop({ client, sessionId }: Agent, signal: AbortSignal): Promise<
   await abortSession(client, sessionId, signal).catch(() => undefined);
 }
 
+/** Ends all that runs of the cell, its server too. What cannot be ended here is ended when the work is kept. */
+async function endProcesses(host: CellHost, { cell }: Agent): Promise<void> {
+  const { cellId, runtime } = cell.lease;
+  const { mark } = await serverPlace(host.stateDirectory, cellId);
+  await host.runtimes[runtime].runtime
+    .destroy(mark)
+    .catch((error: unknown) => host.log.warn({ cellId, error }, 'the processes of the cell could not be ended'));
+}
+
 /** @param account what the gateway counted; null where the cell has no door */
 function conclude(
   end: Exclude<FinalEnd, { kind: 'cell-lost' }>,
@@ -217,6 +239,7 @@ function conclude(
     case 'budget-spent':
       return { kind: 'budget-spent', usage, ...(account?.refused === true ? { refusedAt: account.budget.total } : {}) };
     case 'agent-failed':
+    case 'disk-spent':
       throw failure('AgentFailed', end.reason, { detail: usage });
     case 'agent-hangs':
       throw failure('AgentFailed', end.reason, { detail: { ...usage, hangs: true } });

@@ -56,6 +56,8 @@ export interface Config {
   silenceLimitMs: number;
   /** What a cell may use in all before its server is replaced between two steps, bytes. */
   serverMemory: number;
+  /** What the files of one cell may take, bytes. */
+  cellDisk: number;
   /** Where the agent's shell finds programs: the `PATH` of the worker. */
   path: string;
   /** How long a step of a cell may wait for a worker of this host before the host counts as lost. */
@@ -118,6 +120,7 @@ export function readConfig(env: Environment = process.env, options: ConfigOption
     templates: get('CELLS_AGENTS'),
     silenceLimitMs: get('CELLS_SILENCE_LIMIT'),
     serverMemory: get('CELLS_SERVER_MEMORY'),
+    cellDisk: get('CELLS_CELL_DISK'),
     hostLostAfterMs: get('CELLS_HOST_LOST_AFTER'),
     path: values['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     artifactRetentionMs: get('CELLS_ARTIFACT_RETENTION'),
@@ -197,6 +200,7 @@ const settings = {
   CELLS_AGENTS: { schema: path, default: () => shippedTemplates },
   CELLS_SILENCE_LIMIT: { schema: duration, default: () => '5m' },
   CELLS_SERVER_MEMORY: { schema: size, default: () => '1g' },
+  CELLS_CELL_DISK: { schema: size, default: () => '10g' },
   CELLS_HOST_LOST_AFTER: { schema: duration, default: () => '2m' },
   CELLS_ARTIFACT_RETENTION: { schema: duration, default: () => '7d' },
   CELLS_AUDIT_RETENTION: { schema: duration, default: () => '90d' },

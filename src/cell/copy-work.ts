@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { removeTree } from '../git/remove-worktree.ts';
 
 /** More is not copied: a file may be larger than it is on disk. */
-const maximumBytes = 1024 ** 3;
+export const maximumBytes = 1024 ** 3;
 
 interface Copy {
   left: number;

@@ -44,6 +44,8 @@ export interface CellHost {
   readonly silenceLimitMs: number;
   /** What a cell may use in all, bytes: one that comes near it gets another server between two steps. */
   readonly serverMemory: number;
+  /** What the files of a cell may take, bytes: one that takes more fails. */
+  readonly cellDisk: number;
   /** How long a step may wait for a worker of this host before the host counts as lost, milliseconds. */
   readonly hostLostAfterMs: number;
   /** Servers that boot at the same time: booting is a matter of the processor, and more at once only make each slower. */

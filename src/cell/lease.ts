@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { AgentUsage, CellOwner } from '../../activities/contract.ts';
 import { type IsolationName, isolations } from '../domain/request.ts';
+import { noLimits } from '../runtimes/limit-groups.ts';
 import { currentBootId } from '../runtimes/processes.ts';
 import type { Limits, RuntimeHandle } from '../runtimes/runtime.ts';
 import { isCellId } from './paths.ts';
@@ -108,7 +109,6 @@ const usage = v.strictObject({
 });
 
 const limit = v.nullable(v.pipe(v.number(), v.minValue(0)));
-const noLimits: Limits = { memory: null, cpus: null, pids: null };
 
 const leaseSchema: v.GenericSchema<unknown, Lease> = v.strictObject({
   version: v.literal(1),
@@ -127,8 +127,11 @@ const leaseSchema: v.GenericSchema<unknown, Lease> = v.strictObject({
   runtime: v.picklist(isolations),
   model: v.string(),
   agentType: v.string(),
-  // Leases of the versions before have neither.
-  limits: v.optional(v.strictObject({ memory: limit, cpus: limit, pids: limit }), noLimits),
+  // Leases of the versions before have neither, or limits without `disk`.
+  limits: v.optional(
+    v.strictObject({ memory: limit, cpus: limit, pids: limit, disk: v.optional(limit, null) }),
+    noLimits,
+  ),
   allow: v.optional(v.array(v.string()), []),
   state: v.picklist(['claimed', 'spawning', 'ready', 'terminating']),
   gitDirectory: v.nullable(v.string()),

@@ -1,5 +1,6 @@
 import type { IsolationName, ParsedCellRequest } from '../domain/request.ts';
 import { whyNotLedTo } from '../runtimes/in-cell.ts';
+import { noLimits } from '../runtimes/limit-groups.ts';
 import type { Limits } from '../runtimes/runtime.ts';
 import { findTemplate } from '../templates/load.ts';
 import type { CellHost } from './host.ts';
@@ -9,19 +10,28 @@ const usualPids = 1024;
 
 /**
  * What a cell may use at most: as its request says, else as its agent type does, else as is usual on this host. A runtime that cannot
- * limit, limits nothing; a request that names limits was refused before.
+ * limit, limits nothing but the size of a file; a request that names limits was refused before.
  *
  * @param times how many times this memory; default 1
  */
-export function limitsOf(host: CellHost, request: ParsedCellRequest, name: IsolationName, times = 1): Limits {
+export function limitsOf(
+  host: Pick<CellHost, 'runtimes' | 'templates' | 'serverMemory' | 'cellDisk'>,
+  request: Pick<ParsedCellRequest, 'resources' | 'agentType'>,
+  name: IsolationName,
+  times = 1,
+): Limits {
   const { runtime } = host.runtimes[name];
-  if (!runtime.confines || runtime.unsupported.resources !== undefined) return { memory: null, cpus: null, pids: null };
+  if (!runtime.confines) return noLimits;
+  const disk = host.cellDisk;
+  // The size of files takes no control groups.
+  if (runtime.unsupported.resources !== undefined) return { ...noLimits, disk };
   const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
   const memory = wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory);
   return {
     memory: Math.round(memory * times),
     cpus: wanted.cpus ?? null,
     pids: wanted.pids ?? usualPids,
+    disk,
   };
 }
 

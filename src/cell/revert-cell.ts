@@ -5,12 +5,13 @@ import { UnfitWorktree } from '../git/errors.ts';
 import { findRef } from '../git/refs.ts';
 import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
-import { copyWork } from './copy-work.ts';
+import { copyWork, maximumBytes } from './copy-work.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, findCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
+import { exceedsDisk } from './within-disk.ts';
 
 type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
 
@@ -39,7 +40,9 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
       revertedRef: revertedRefOf(lease.cellId),
       filesModified: await fileChanges(gitDirectory, baseCommit, earlier),
     };
-  const { tree } = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: [] });
+  // The repository would keep for good what a cell filled the disk with.
+  const bound = (await exceedsDisk(host, lease.cellId)) ? { mostBytes: maximumBytes } : {};
+  const { tree } = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: [], ...bound });
   if (tree === (await treeOf(gitDirectory, baseCommit))) return { revertedRef: null, filesModified: [] };
   await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
   const { ref } = await keepReverted({
@@ -53,14 +56,14 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
   return { revertedRef: ref, filesModified: await fileChanges(gitDirectory, baseCommit, tree) };
 }
 
-/** git cannot keep a repository inside a repository, say: then the files themselves are kept among the artifacts. */
+/** git cannot keep a repository inside a repository, say, and is not given gigabytes of a cell that took too much: then the files themselves are kept among the artifacts. */
 async function keepAside(host: CellHost, cell: OpenCell, error: unknown): Promise<Kept> {
   if (!(error instanceof UnfitWorktree)) throw error;
   const { worktreeCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
   const { leftOut } = await copyWork(cell.worktree, worktreeCopy);
   host.log.warn(
     { cellId: cell.lease.cellId, worktreeCopy, leftOut, why: error.message },
-    'git cannot keep the work, which was kept as files',
+    'git did not keep the work, which was kept as files',
   );
   return { revertedRef: null, filesModified: [] };
 }

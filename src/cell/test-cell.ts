@@ -12,6 +12,7 @@ import { type OpenCell, openCell } from './open-cell.ts';
 import { type CellPaths, cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
 import { whileAtRest } from './while-at-rest.ts';
+import { DiskSpent, withinDisk } from './within-disk.ts';
 
 /** Of the 8 KiB that the contract allows, some are left for a remark. */
 const textBytes = 8 * 1024 - 128;
@@ -20,6 +21,8 @@ const textBytes = 8 * 1024 - 128;
  * Restores the protected paths, writes the tree, and runs the test command: the tree that is tested is the tree
  * that is committed. What the command leaves in the worktree is undone, so that neither a repair nor a second run takes
  * it for the agent's work. When the tree is the base's, there is nothing to test.
+ *
+ * @throws DiskSpent when the files of the cell came to take more than they may
  */
 export async function testCell(host: CellHost, input: RunTestsInput, signal: AbortSignal): Promise<TestReport> {
   const cell = await openCell(host, input.cellId);
@@ -32,24 +35,34 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   const lease = { ...cell.lease, worktree: cell.worktree };
   const confinement = await confineCommand(host, lease);
   const logFile = paths.testOutput(input.round);
-  const { exitCode, timedOut, durationMs } = await host.runtimes[cell.lease.runtime].runtime.exec(
-    {
-      cellId: mark,
-      execId: `${input.cellId}-test-${input.round}`,
-      command: ['/bin/sh', '-c', input.command],
-      directory: cell.worktree,
-      env: shellEnvironment({ home, path: host.path, env: input.env }),
-      logFile,
-      timeoutMs: input.timeoutMs,
-      ...(confinement === null ? {} : { confinement }),
+  const run = (until: AbortSignal) =>
+    host.runtimes[cell.lease.runtime].runtime.exec(
+      {
+        cellId: mark,
+        execId: `${input.cellId}-test-${input.round}`,
+        command: ['/bin/sh', '-c', input.command],
+        directory: cell.worktree,
+        env: shellEnvironment({ home, path: host.path, env: input.env }),
+        logFile,
+        timeoutMs: input.timeoutMs,
+        ...(confinement === null ? {} : { confinement }),
+      },
+      until,
+    );
+  const putBack = () =>
+    whileAtRest(host, cell, async () => {
+      await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
+      await giveBack(host, lease);
+    });
+  const { exitCode, timedOut, durationMs } = await withinDisk(host, input.cellId, run, signal).catch(
+    async (error: unknown) => {
+      // What filled the disk goes at once, and is not kept as the work of the agent.
+      if (error instanceof DiskSpent) await putBack();
+      throw error;
     },
-    signal,
   );
   signal.throwIfAborted();
-  await whileAtRest(host, cell, async () => {
-    await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
-    await giveBack(host, lease);
-  });
+  await putBack();
   const output = await tailOf(logFile);
   const outputTail = timedOut ? `${output}\n[ended after its timeout of ${input.timeoutMs / 1000} seconds]` : output;
   return {

@@ -1,4 +1,5 @@
 import { cp, lstat, rm } from 'node:fs/promises';
+import { UnfitWorktree } from './errors.ts';
 import { isSpecial, onFitWorktree } from './fit-worktree.ts';
 import { git, gitBytes, GitFailed, type Place } from './git.ts';
 import { type HostView, hostView } from './host-view.ts';
@@ -17,6 +18,8 @@ export interface SnapshotWanted {
   indexFile: string;
   /** Globs relative to the worktree. */
   protectedPaths: readonly string[];
+  /** What git is given to take at most, bytes of changed files. @default no limit */
+  mostBytes?: number;
   signal?: AbortSignal | undefined;
 }
 
@@ -31,7 +34,7 @@ export interface Snapshot {
  * Undoes what the agent changed in protected files, and writes all the rest of the worktree as a tree.
  * Ignored files stay out. The same files give the same tree, whatever the index held before.
  * Throws `NestedRepository` rather than lose what is in a repository inside the worktree, and `UnfitWorktree` for whatever else
- * git cannot take. Pipes, sockets and devices are no files, and count as not there.
+ * git cannot take, or is not to take. Pipes, sockets and devices are no files, and count as not there.
  */
 export async function snapshotTree(wanted: SnapshotWanted): Promise<Snapshot> {
   const take = (signal: AbortSignal) => takeTree({ ...wanted, signal });
@@ -45,11 +48,23 @@ async function takeTree(wanted: SnapshotWanted): Promise<Snapshot> {
   const submodules = await submodulesOf(place, signal);
   await assertNothingNested(place, submodules, signal);
   const protectedPathsTouched = await undoProtectedChanges(place, protectedPaths, signal);
+  await assertNoMore(place, wanted.mostBytes, signal);
   await addAll(place, signal);
   const { same } = await splitByBytes(place, ['diff-index', '--cached', wanted.baseCommit], signal);
   await writeEntries(place, same, signal);
   const tree = (await git(['write-tree'], place, { signal })).trim();
   return { tree, protectedPathsTouched };
+}
+
+/** @throws UnfitWorktree when what was changed is larger: git would read and keep all of it */
+async function assertNoMore(place: HostView, mostBytes: number | undefined, signal?: AbortSignal): Promise<void> {
+  if (mostBytes === undefined) return;
+  const changed = ['ls-files', '--others', '--modified', '--exclude-standard', '-z'];
+  let bytes = 0;
+  for (const name of new Set(splitNames(await gitBytes(changed, place, { signal }))))
+    bytes += (await lstat(pathOf(place.workTree, name)).catch(() => null))?.size ?? 0;
+  if (bytes > mostBytes)
+    throw new UnfitWorktree(`its changed files have ${bytes} bytes, and git is to keep ${mostBytes} at most`);
 }
 
 async function addAll(place: HostView, signal?: AbortSignal): Promise<void> {

@@ -35,6 +35,8 @@ export type AuditEvent =
   /** Processes were ended, of the cell that they are marked by; a server that was booted ahead has a mark of its own. */
   | { event: 'killed'; mark: string; processes: number }
   | { event: 'alert'; what: 'memory'; cellId: string; memory: number; limit: number; above: boolean }
+  /** Its files took more than they may, and it was ended for that. */
+  | { event: 'alert'; what: 'disk'; cellId: string; disk: number; limit: number }
   | { event: 'worker' | 'supervisor'; state: 'started' | 'stopped'; version: string; runtime?: IsolationName };
 
 /** A line of the audit log. */

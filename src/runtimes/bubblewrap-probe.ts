@@ -23,14 +23,14 @@ export async function probeBubblewrap(host: BubblewrapHost): Promise<Probe> {
   if (process.platform !== 'linux')
     return { usable: false, why: `${process.platform} has no namespaces`, try: 'run the worker on Linux' };
   const isRoot = process.getuid?.() === 0;
-  const needed = ['bwrap', 'socat', ...(isRoot ? ['setpriv', 'chown'] : [])];
+  const needed = ['bwrap', 'socat', 'prlimit', ...(isRoot ? ['setpriv', 'chown'] : [])];
   const found = await Promise.all(needed.map((name) => which(name, { nothrow: true })));
   const missing = needed.filter((_, index) => found[index] === null);
   if (missing.length > 0)
     return {
       usable: false,
       why: `not on the PATH: ${missing.join(', ')}`,
-      try: 'install bubblewrap and socat, with apt-get install bubblewrap socat, say',
+      try: 'install bubblewrap, socat and util-linux, with apt-get install bubblewrap socat util-linux, say',
     };
   const version = (await execute('bwrap', ['--version'])).stdout.trim();
   if (!isNewEnough(version))

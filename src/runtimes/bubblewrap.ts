@@ -53,6 +53,13 @@ export function createBubblewrapRuntime(options: BubblewrapOptions): CellRuntime
 
 /** @throws when bubblewrap is not there */
 async function sandboxPrograms(): Promise<SandboxPrograms> {
-  const setpriv = await which('setpriv', { nothrow: true });
-  return { bwrap: await realpath(await which('bwrap')), setpriv: setpriv === null ? null : await realpath(setpriv) };
+  const found = async (name: string): Promise<string | null> => {
+    const path = await which(name, { nothrow: true });
+    return path === null ? null : await realpath(path);
+  };
+  return {
+    bwrap: await realpath(await which('bwrap')),
+    setpriv: await found('setpriv'),
+    prlimit: await found('prlimit'),
+  };
 }

@@ -5,7 +5,7 @@ import type { LimitRoot } from './limit-root.ts';
 import type { Limits } from './runtime.ts';
 
 /** No limit at all. */
-export const noLimits: Limits = { memory: null, cpus: null, pids: null };
+export const noLimits: Limits = { memory: null, cpus: null, pids: null, disk: null };
 
 /** The control groups by which the kernel limits what a cell uses, all of its processes together. */
 export interface LimitGroups {

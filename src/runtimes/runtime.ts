@@ -11,6 +11,8 @@ export interface Limits {
   cpus: number | null;
   /** Processes and threads. */
   pids: number | null;
+  /** Bytes of any one file that the cell writes. */
+  disk: number | null;
 }
 
 /**

@@ -7,6 +7,8 @@ export interface SandboxPrograms {
   bwrap: string;
   /** Needed where each cell has a user of its own. */
   setpriv: string | null;
+  /** Needed where the size of files is limited. */
+  prlimit: string | null;
 }
 
 export interface Sandbox {
@@ -89,11 +91,26 @@ export async function sandboxOf(
     ]),
   );
   const sandbox: [string, ...string[]] = [programs.bwrap, '--args', inner, '--', ...command];
-  if (user === null || outer === null) return { command: keeper(sandbox), inputs };
+  const limited = (words: [string, ...string[]]) => withFileSize(words, confinement.limits.disk, programs);
+  if (user === null || outer === null) return { command: limited(keeper(sandbox)), inputs };
   if (programs.setpriv === null)
     throw new Error('there is no setpriv, without which a cell cannot have a user of its own');
   const dropped = [programs.setpriv, ...asUser(user), ...sandbox];
-  return { command: [programs.bwrap, '--args', outer, '--', ...dropped], inputs };
+  return { command: limited([programs.bwrap, '--args', outer, '--', ...dropped]), inputs };
+}
+
+/**
+ * Set around the sandbox, and inherited by all that is in it: who has no capability outside cannot raise it again. By `prlimit`, whose
+ * unit is the byte; that of `ulimit -f` depends on the shell.
+ */
+function withFileSize(
+  words: [string, ...string[]],
+  bytes: number | null,
+  { prlimit }: SandboxPrograms,
+): [string, ...string[]] {
+  if (bytes === null) return words;
+  if (prlimit === null) throw new Error('there is no prlimit, without which the files of a cell cannot be limited');
+  return [prlimit, `--fsize=${bytes}`, '--', ...words];
 }
 
 function collectInputs() {

@@ -66,7 +66,8 @@ const confinement = v.strictObject({
   outlet: v.nullable(v.string()),
   model: v.boolean(),
   allow: v.array(v.string()),
-  limits: v.strictObject({ memory: limit, cpus: limit, pids: limit }),
+  // A worker of an earlier version names no `disk`.
+  limits: v.strictObject({ memory: limit, cpus: limit, pids: limit, disk: v.optional(limit, null) }),
 }) satisfies v.GenericSchema<unknown, Confinement>;
 
 /** By which runtime something is done. A worker of a version that knew one names none. */

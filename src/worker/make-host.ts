@@ -72,6 +72,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     volumes: config.volumes,
     silenceLimitMs: config.silenceLimitMs,
     serverMemory: config.serverMemory,
+    cellDisk: config.cellDisk,
     hostLostAfterMs: config.hostLostAfterMs,
     boots: new Semaphore(Math.max(2, availableParallelism())),
     providers: createProviderGate(),

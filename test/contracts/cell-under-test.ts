@@ -69,7 +69,7 @@ export async function cellUnderTest(create: CreateRuntime, given?: { owner: stri
     outlet,
     model: false,
     allow: [],
-    limits: { memory: null, cpus: null, pids: null },
+    limits: { memory: null, cpus: null, pids: null, disk: null },
   };
   const spec = (command: ProcessSpec['command']) => ({
     cellId,

@@ -112,7 +112,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('ends what uses more memory than it may, says so, and lets the next one run', async () => {
       await using cell = await newCell();
-      const limits = { memory: 64 * mebibyte, cpus: null, pids: null };
+      const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
       const eats = ['/bin/sh', '-c', 'exec tail /dev/zero'] as const;
       const server = await cell.runtime.start({ ...cell.spec(eats), ...confined(cell, { limits }) }, never);
       await waitUntil(async () => (await cell.runtime.inspect(server)).kind !== 'running');
@@ -123,7 +123,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('keeps the number of processes below its limit, and ends a fork bomb', async () => {
       await using cell = await newCell();
-      const limits = { memory: 256 * mebibyte, cpus: null, pids: 60 };
+      const limits = { memory: 256 * mebibyte, cpus: null, pids: 60, disk: null };
       const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
       const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
       let most = 0;
@@ -136,10 +136,21 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect(await cell.processes()).toEqual([]);
     });
 
+    test('lets it write no file that is larger than it may have, and not raise that', async () => {
+      await using cell = await newCell();
+      const limits = { memory: null, cpus: null, pids: null, disk: mebibyte };
+      const write = (bytes: number, name: string) => `head -c ${bytes} /dev/zero > ${name} 2>/dev/null`;
+      await run(cell, `ulimit -f unlimited; ${write(mebibyte, 'whole')}; ${write(mebibyte + 1, 'cut')}; exit 0`, {
+        limits,
+      });
+      const sizeOf = async (name: string) => (await stat(join(cell.directory, name))).size;
+      expect([await sizeOf('whole'), await sizeOf('cut')]).toEqual([mebibyte, mebibyte]);
+    });
+
     test('tells what a cell uses, and its limit', async () => {
       await using cell = await newCell();
       expect(await cell.runtime.stats(cell.cellId)).toBeNull();
-      const limits = { memory: 128 * mebibyte, cpus: 1, pids: 100 };
+      const limits = { memory: 128 * mebibyte, cpus: 1, pids: 100, disk: null };
       await cell.runtime.start({ ...cell.spec(['sleep', '300']), ...confined(cell, { limits }) }, never);
       await waitUntil(async () => ((await cell.runtime.stats(cell.cellId))?.processes ?? 0) > 0);
       const stats = await cell.runtime.stats(cell.cellId);

@@ -22,6 +22,7 @@ describe('settings', () => {
       metricsAddress: { host: '127.0.0.1', port: 9464 },
       logLevel: 'info',
       logFormat: null,
+      cellDisk: 10 * 1024 ** 3,
       artifactRetentionMs: 7 * 24 * 60 * 60 * 1000,
       providerEnvironment: {},
     });
@@ -46,6 +47,12 @@ describe('settings', () => {
 
   test('take an address with a bracketed IPv6 host', () => {
     expect(readConfig({ CELLS_METRICS_ADDRESS: '[::1]:0' }, none).metricsAddress).toEqual({ host: '::1', port: 0 });
+  });
+
+  test('take what the files of a cell may take, as a size', () => {
+    expect(readConfig({ CELLS_CELL_DISK: '40m' }, none).cellDisk).toBe(40 * 1024 ** 2);
+    const shown = { name: 'CELLS_CELL_DISK', value: '10g', source: 'default' };
+    expect(describeConfig({}, none)).toContainEqual(shown);
   });
 
   test('take what confined cells get to read, as paths, each with another one where it is found elsewhere', () => {
@@ -87,6 +94,7 @@ describe('settings', () => {
     ['CELLS_METRICS_ADDRESS', 'h:99999', 'host:port'],
     ['CELLS_LOG_LEVEL', 'loud', 'one of trace'],
     ['CELLS_LOG_FORMAT', 'xml', 'pretty or json'],
+    ['CELLS_CELL_DISK', '10 GB', 'a size such as 512m or 2g'],
     ['CELLS_ARTIFACT_RETENTION', '30 parsecs', 'a duration'],
   ] as const)('refuse %s=%s and say what is allowed', ([name, value, allowed]) => {
     const read = () => readConfig({ [name]: value }, none);

@@ -122,11 +122,13 @@ async function systemBinds(): Promise<Mount[]> {
   return ['/usr', ...present].map((path) => bind(path, path, true));
 }
 
-function limitsOf({ memory, cpus, pids }: Limits) {
+function limitsOf({ memory, cpus, pids, disk }: Limits) {
   return {
     // Equal, so that there is no swap beyond it.
     ...(memory === null ? {} : { Memory: memory, MemorySwap: memory }),
     ...(cpus === null ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
     ...(pids === null ? {} : { PidsLimit: pids }),
+    // Handed on to the kernel as they are: bytes.
+    ...(disk === null ? {} : { Ulimits: [{ Name: 'fsize', Soft: disk, Hard: disk }] }),
   };
 }

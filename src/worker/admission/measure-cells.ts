@@ -1,8 +1,7 @@
-import { execa } from 'execa';
+import { diskOf } from '../../cell/disk-of-cell.ts';
 import type { CellHost } from '../../cell/host.ts';
 import type { Lease } from '../../cell/lease.ts';
-import { cellPaths } from '../../cell/paths.ts';
-import { marksOf, serverPlace } from '../../cell/server-place.ts';
+import { marksOf } from '../../cell/server-place.ts';
 import { memoryByCell } from '../../runtimes/cell-memory.ts';
 import type { ObservedNeeds } from './observed-needs.ts';
 
@@ -21,7 +20,7 @@ export function createMeasurement(host: CellHost, needs: ObservedNeeds): () => P
     if (next === undefined || Date.now() < diskAt + disk.interval) return;
     diskAt = Date.now();
     measured.add(next.cellId);
-    const bytes = await diskOf(host, next);
+    const bytes = await diskOf(host, next.cellId, { limitMs: disk.limit });
     if (bytes !== null) needs.observeDisk(bytes);
   };
 }
@@ -32,18 +31,4 @@ async function memoryOf({ stateDirectory }: CellHost, leases: readonly Lease[]):
   const marks = await marksOf(stateDirectory, cellIds);
   const sizes = await memoryByCell(new Set(marks));
   return new Map(cellIds.map((cellId, index) => [cellId, sizes.get(marks[index] ?? cellId) ?? 0]));
-}
-
-/** What a cell takes on the disk; null when that cannot be told, or not in time. An agent may remove what is being counted. */
-async function diskOf({ stateDirectory }: CellHost, { cellId }: Lease): Promise<number | null> {
-  const { worktree, directory } = cellPaths(stateDirectory, cellId);
-  const { home } = await serverPlace(stateDirectory, cellId);
-  const { stdout } = await execa('du', ['-skc', '--', worktree, directory, home], {
-    reject: false,
-    timeout: disk.limit,
-    stdin: 'ignore',
-    stderr: 'ignore',
-  });
-  const kilobytes = /^(\d+)\ttotal$/m.exec(stdout)?.[1];
-  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
 }

@@ -15,7 +15,7 @@ export interface Cell extends AsyncDisposable {
   worktree: string;
   /** A directory of the cell outside its worktree. */
   directory: string;
-  snapshot(protectedPaths?: string[]): Promise<Snapshot>;
+  snapshot(protectedPaths?: string[], mostBytes?: number): Promise<Snapshot>;
 }
 
 /** A repository with the files, and a worktree of it. */
@@ -37,7 +37,15 @@ export async function cellIn(
   const baseCommit = await repository.git('rev-parse', 'HEAD');
   const worktree = join(directory, 'worktrees', cellId);
   await addWorktree({ gitDirectory, path: worktree, commit: baseCommit });
-  const snapshot = (protectedPaths: string[] = []) =>
-    snapshotTree({ gitDirectory, worktree, baseCommit, indexFile: join(directory, `${cellId}.index`), protectedPaths });
+  const indexFile = join(directory, `${cellId}.index`);
+  const snapshot = (protectedPaths: string[] = [], mostBytes?: number) =>
+    snapshotTree({
+      gitDirectory,
+      worktree,
+      baseCommit,
+      indexFile,
+      protectedPaths,
+      ...(mostBytes === undefined ? {} : { mostBytes }),
+    });
   return { repository, gitDirectory, baseCommit, cellId, worktree, directory, snapshot };
 }

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, readdir, rename, rm, symlink, unlink, utimes, w
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileChanges, writeDiff } from '../../../src/git/changes.ts';
-import { NestedRepository } from '../../../src/git/errors.ts';
+import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
 import { removeWorktree } from '../../../src/git/remove-worktree.ts';
 import { restoreWorktree } from '../../../src/git/revert.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -55,6 +55,13 @@ describe('the tree of a worktree', () => {
     expect(await changesOf(cell)).toEqual(['added build/out.js']);
     await write(cell, { '.gitignore': 'ignored\nbuild/\n' });
     expect(await changesOf(cell)).toEqual(['modified .gitignore']);
+  });
+
+  test('is refused when more was changed than git is given, ignored and unchanged files not counted', async () => {
+    await using cell = await cellWith({ '.gitignore': 'ignored\n', 'a.txt': 'a'.repeat(900), 'b.txt': 'b' });
+    await write(cell, { ignored: 'x'.repeat(900), 'b.txt': 'b'.repeat(50), 'c.txt': 'c'.repeat(50) });
+    await expect(cell.snapshot([], 99)).rejects.toThrow(UnfitWorktree);
+    expect(await cell.snapshot([], 100)).toEqual(await cell.snapshot());
   });
 
   test('sees a file that was put back in its old length and time', async () => {

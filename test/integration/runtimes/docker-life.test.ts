@@ -48,7 +48,7 @@ test('a host without the image is told how to make it, and one without an engine
 test('a container has nothing that it does not need, and says whose it is', limits, async () => {
   await using cell = await cellUnderTest(create);
   const spec = cell.spec(['sleep', '300']);
-  const limited = { memory: 256 * 1024 * 1024, cpus: 0.5, pids: 100 };
+  const limited = { memory: 256 * 1024 * 1024, cpus: 0.5, pids: 100, disk: 2 ** 30 };
   await cell.runtime.start({ ...spec, confinement: { ...confinementOf(cell), limits: limited } }, never);
   const [found] = await containersOf(cell);
   const { Config, HostConfig, Mounts } = await docker.engine.getContainer(found?.Id ?? '').inspect();
@@ -66,6 +66,7 @@ test('a container has nothing that it does not need, and says whose it is', limi
     MemorySwap: limited.memory,
     NanoCpus: 500_000_000,
     PidsLimit: 100,
+    Ulimits: [{ Name: 'fsize', Soft: 2 ** 30, Hard: 2 ** 30 }],
   });
   expect(HostConfig.SecurityOpt).toContain('no-new-privileges');
   expect(HostConfig.SecurityOpt?.join()).not.toContain('unconfined');

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Lease, newLease } from '../../../src/cell/lease.ts';
+import { type Lease, newLease, parseLease } from '../../../src/cell/lease.ts';
 import { createLeaseStore, type LeaseStore, NoLease, Superseded } from '../../../src/cell/leases.ts';
 import { cellPaths, hostPaths } from '../../../src/cell/paths.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -145,6 +145,11 @@ describe('removing a lease', () => {
     await expect(stat(directory)).rejects.toThrow('ENOENT');
     expect(await readdir(hostPaths(host.path).trash)).toEqual([]);
   });
+});
+
+test('a lease of a version that did not limit the disk is read, without that limit', () => {
+  const lease = { ...leaseOf(1), limits: { memory: 1, cpus: null, pids: 2 } };
+  expect(parseLease(JSON.stringify(lease))).toEqual({ lease: { ...lease, limits: { ...lease.limits, disk: null } } });
 });
 
 describe('waiting for a place', () => {
