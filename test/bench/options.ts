@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { UserError } from '../../src/domain/user-error.ts';
 
-const partNames = ['held', 'at-once', 'sequence', 'floor', 'spawn', 'gateway'] as const;
+const partNames = ['held', 'at-once', 'sequence', 'floor', 'spawn', 'gateway', 'runtimes'] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface BenchOptions {

@@ -1,3 +1,4 @@
+import type { IsolationName } from '../../src/domain/request.ts';
 import type { Look } from './growth.ts';
 
 /** How figures lie. */
@@ -124,6 +125,32 @@ export interface GatewayFigures {
   cpuPerRequest: number;
 }
 
+/** One cell by itself. */
+export interface RuntimeRun extends RunFigures {
+  /** MiB of PSS of all of its processes, after its edit. */
+  memory: number;
+  /** Of that, MiB that are in no file: how much of the rest is a cell's depends on who else runs the same programs. */
+  anonymous: number;
+  /**
+   * Seconds of processor time of all that ran in the cell, as its control group says; null where the host has none to count in.
+   * `cost.cell` has only what ended in the arms of its parent, which of sandboxes and containers is little.
+   */
+  cellCpu: number | null;
+  /** Seconds, of the Docker engine with all that it starts but the containers; null where there is none, or it is not counted. */
+  engineCpu: number | null;
+  /** MiB of PSS of the same, while the cell lives. */
+  engineMemory: number | null;
+}
+
+export interface RuntimeFigures {
+  /** Cells that ran one after the other. */
+  runs: RuntimeRun[];
+  /** Why there is none; null where there are. */
+  missing: string | null;
+}
+
+export type RuntimesFigures = Record<IsolationName, RuntimeFigures>;
+
 export interface BenchResults {
   /** When it began. */
   at: string;
@@ -143,4 +170,5 @@ export interface PartFigures {
   floor: FloorFigures;
   spawn: SpawnFigures;
   gateway: GatewayFigures;
+  runtimes: RuntimesFigures;
 }

@@ -12,6 +12,7 @@ import { runAtOnce } from './parts/at-once.ts';
 import { runFloor } from './parts/floor.ts';
 import { runGateway } from './parts/gateway.ts';
 import { runHeld } from './parts/held.ts';
+import { runRuntimes } from './parts/runtimes.ts';
 import { runSequence } from './parts/sequence.ts';
 import { runSpawn } from './parts/spawn.ts';
 import { drawPlots } from './plots.ts';
@@ -68,12 +69,18 @@ async function runPart(name: PartName, stage: Stage, options: BenchOptions, resu
     floor: () => runFloor(stage, options.repeats),
     spawn: () => runSpawn(stage, options.repeats),
     gateway: () => runGateway(stage, options.repeats),
+    runtimes: () => runRuntimes(stage, options.repeats),
   };
   Object.assign(results.parts, { [name]: await parts[name]() });
 }
 
 function wrongIn({ parts, left }: BenchResults): string[] {
-  const runs = [parts.held, ...(parts['at-once']?.flatMap((size) => size.runs) ?? []), parts.sequence];
+  const runs = [
+    parts.held,
+    ...(parts['at-once']?.flatMap((size) => size.runs) ?? []),
+    parts.sequence,
+    ...Object.values(parts.runtimes ?? {}).flatMap((runtime) => runtime.runs),
+  ];
   const machine = parts.held?.machine;
   return [
     ...Object.entries(left).flatMap(([part, lines]) => lines.map((line) => `${part} left: ${line}`)),

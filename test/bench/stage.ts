@@ -50,7 +50,12 @@ export async function openStage(say: (line: string) => void, signal: AbortSignal
 /** Brings up a worker that has room for so many cells, on a repository in which every agent has one file to edit. */
 export async function openBenchFleet(
   { temporal, signal }: Stage,
-  { capacity, scripts = ownScripts, warm = 0 }: { capacity: number; scripts?: string; warm?: number },
+  {
+    capacity,
+    scripts = ownScripts,
+    warm = 0,
+    env = {},
+  }: { capacity: number; scripts?: string; warm?: number; env?: Record<string, string> },
 ): Promise<BenchFleet> {
   signal.throwIfAborted();
   await using stack = new AsyncDisposableStack();
@@ -64,6 +69,7 @@ export async function openBenchFleet(
         CELLS_WARM: String(warm),
         // An agent that is held says nothing for as long as the others take.
         CELLS_SILENCE_LIMIT: '2h',
+        ...env,
       },
       detached: true,
     }),

@@ -1,3 +1,4 @@
+import { isolations } from '../../src/domain/request.ts';
 import type { FigureTable } from './render.ts';
 import type {
   BenchResults,
@@ -8,15 +9,17 @@ import type {
   HeldFigures,
   PartFigures,
   RunFigures,
+  RuntimeRun,
+  RuntimesFigures,
   SequenceFigures,
   SpawnFigures,
   WayFigures,
 } from './results.ts';
-import { median, spread, sum } from './statistics.ts';
+import { distribution, median, spread, sum } from './statistics.ts';
 
 /** All that a run of the bench says, a table for each question. */
 export function benchTables({ parts, left }: BenchResults): FigureTable[] {
-  const { held, sequence, floor, spawn, gateway } = parts;
+  const { held, sequence, floor, spawn, gateway, runtimes } = parts;
   const runs = runsIn(parts);
   return [
     ...(held ? [timesTable(held), memoryTable(held)] : []),
@@ -25,6 +28,7 @@ export function benchTables({ parts, left }: BenchResults): FigureTable[] {
     ...(floor ? [floorTable(floor, runs)] : []),
     ...(spawn ? [spawnTable(spawn)] : []),
     ...(gateway ? [gatewayTable(gateway)] : []),
+    ...(runtimes ? [runtimesTable(runtimes)] : []),
     {
       title: 'What was left',
       head: ['part', 'processes, ports, worktrees, leases, directories'],
@@ -201,6 +205,34 @@ export function gatewayTable(gateway: GatewayFigures): FigureTable {
       row('whole answer, by a socket of the gateway', gateway.socket, 'whole'),
     ],
     note: `${rounds} rounds by each way in turn; an answer comes in ${pieces.toFixed(0)} pieces. The supervisor takes ${finely(cpuPerRequest * 1000)} of processor time for one.`,
+  };
+}
+
+/** What the same cell costs in each runtime. */
+export function runtimesTable(runtimes: RuntimesFigures): FigureTable {
+  const row = (name: string, pick: (run: RuntimeRun) => number | null, show: (figure: number) => string) => [
+    name,
+    ...isolations.map((isolation) => {
+      const runs = runtimes[isolation].runs.flatMap((run) => pick(run) ?? []);
+      return runs.length === 0 ? '—' : withSpread(distribution(runs), show);
+    }),
+  ];
+  return {
+    title: 'The same cell in each runtime, one at a time',
+    head: ['what', ...isolations.map((isolation) => `\`${isolation}\``)],
+    rows: [
+      ['cells', ...isolations.map((name) => runtimes[name].missing ?? String(runtimes[name].runs.length))],
+      row('spawn', ({ times }) => times.spawn.p50, duration),
+      row('test', ({ times }) => times.test.p50, duration),
+      row('teardown', ({ times }) => times.teardown.p50, duration),
+      row('memory of the cell', ({ memory }) => memory, mebibytes),
+      row('of that, in no file', ({ anonymous }) => anonymous, mebibytes),
+      row('CPU in the cell', ({ cellCpu }) => cellCpu, seconds),
+      row('CPU of worker, git and supervisor', ({ cost }) => totalCost({ ...cost, cell: 0 }), seconds),
+      row('CPU of the Docker engine', ({ engineCpu }) => engineCpu, seconds),
+      row('memory of the Docker engine', ({ engineMemory }) => engineMemory, mebibytes),
+    ],
+    note: 'Median (least to most). Memory is PSS in every runtime, taken after the edit; CPU is for one cell, from its start until nothing is left of it. A row without a figure: there is nothing of the kind, or nothing to count it by.',
   };
 }
 

@@ -3,7 +3,7 @@ import { scanProcesses } from '../../src/runtimes/processes.ts';
 import type { MemorySample } from './results.ts';
 import type { BenchFleet } from './stage.ts';
 import { sum } from './statistics.ts';
-import { machineMemory, memoryOf } from './usage.ts';
+import { type Memory, machineMemory, memoryOf } from './usage.ts';
 
 /** Samples of a fleet's memory while something runs. */
 export interface MemoryWatch extends AsyncDisposable {
@@ -52,17 +52,26 @@ export interface MemoryNow {
 }
 
 export async function memoryNow({ owner, pids }: BenchFleet): Promise<MemoryNow> {
-  const cells = new Map<string, number>();
-  for (const { pid, marks } of await scanProcesses()) {
-    const cellId = marks.find((mark) => mark.owner === owner)?.cellId;
-    if (cellId !== undefined) cells.set(cellId, (cells.get(cellId) ?? 0) + (await pss(pid)));
-  }
+  const cells = await memoryOfCells(owner);
   return {
-    cells,
+    cells: new Map([...cells].map(([cellId, memory]) => [cellId, memory.pss])),
     worker: await pss(pids.worker),
     supervisor: await pss(pids.supervisor),
     temporal: await pss(pids.temporal),
   };
+}
+
+/** Of all processes of each cell together, by its id. */
+export async function memoryOfCells(owner: string): Promise<Map<string, Pick<Memory, 'pss' | 'anonymous'>>> {
+  const cells = new Map<string, Pick<Memory, 'pss' | 'anonymous'>>();
+  for (const { pid, marks } of await scanProcesses()) {
+    const cellId = marks.find((mark) => mark.owner === owner)?.cellId;
+    const memory = cellId === undefined ? null : await memoryOf(pid);
+    if (cellId === undefined || memory === null) continue;
+    const { pss, anonymous } = cells.get(cellId) ?? { pss: 0, anonymous: 0 };
+    cells.set(cellId, { pss: pss + memory.pss, anonymous: anonymous + memory.anonymous });
+  }
+  return cells;
 }
 
 const pss = async (pid: number): Promise<number> => (await memoryOf(pid))?.pss ?? 0;

@@ -4,6 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import waitFor from 'p-wait-for';
+import { enterGroup } from '../../src/runtimes/cgroup.ts';
 import { connectEngine, type Engine } from '../../src/runtimes/docker/client.ts';
 import { isRunning, runningProcesses } from './processes.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -23,8 +24,16 @@ export interface DockerEngine extends AsyncDisposable {
 /** How long it may take to come up, milliseconds: seconds on a machine that is busy. */
 const startLimit = 60_000;
 
+/** Where the kernel counts an engine, in a hierarchy of control groups of version 2. */
+export interface EngineGroups {
+  /** The directory of the group that it joins, with all that it starts but the containers. */
+  engine: string;
+  /** The path in the hierarchy of the group in which it makes those of its containers. */
+  parentOfContainers: string;
+}
+
 /** Starts `dockerd` without a bridge and without a word to the host's firewall. It takes root. */
-export async function startDockerEngine(): Promise<DockerEngine> {
+export async function startDockerEngine(groups: EngineGroups | null = null): Promise<DockerEngine> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
   const at = (name: string) => join(directory.path, name);
@@ -41,7 +50,14 @@ export async function startDockerEngine(): Promise<DockerEngine> {
       ['--pidfile', at('docker.pid')],
       ['--host', `unix://${socket}`],
     ];
-    const daemon = spawn('dockerd', [...words, ...places.flat()], {
+    // The other driver takes names of systemd alone.
+    const counted =
+      groups === null
+        ? []
+        : ['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', groups.parentOfContainers];
+    const command: [string, ...string[]] = ['dockerd', ...words, ...places.flat(), ...counted];
+    const [program, ...rest] = groups === null ? command : enterGroup(groups.engine, command, {});
+    const daemon = spawn(program, rest, {
       stdio: ['ignore', log.fd, log.fd],
       // In a session of its own: a Ctrl-C at the tests is for the tests to obey.
       detached: true,
