@@ -4,16 +4,26 @@ import { root } from '../../support/source-files.ts';
 import { type TrialResults, trialTable } from '../memory-trial/table.ts';
 import { type SoakResults, soakTable } from '../soak/results.ts';
 import { renderMarkdown, type FigureTable } from '../render.ts';
-import type { BenchResults } from '../results.ts';
-import { benchTables, gatewayTable } from '../tables.ts';
+import type { BenchResults, PartFigures } from '../results.ts';
+import { benchTables, gatewayTable, runtimesTable } from '../tables.ts';
 
 /** What lies in `docs/performance`; null where there is no such file. */
 export interface Figures {
   bench: BenchResults | null;
   trials: TrialResults | null;
   soak: SoakResults | null;
-  /** A run of that part alone. */
-  gateway: BenchResults | null;
+  /** Runs of one part alone. */
+  alone: Record<OwnPlace, BenchResults | null>;
+}
+
+/** Parts of the bench whose figures have a place of their own on the page. A run of one of them alone leaves the figures of all others there. */
+const ownPlaces = ['gateway', 'runtimes'] as const;
+type OwnPlace = (typeof ownPlaces)[number];
+
+/** The name under which a run of the bench lies in `docs/performance`. */
+export function fileOf({ parts }: BenchResults): string {
+  const alone = ownPlaces.find((part) => Object.keys(parts).join() === part);
+  return `${alone ?? 'bench'}.json`;
 }
 
 export function readFigures(): Figures {
@@ -22,7 +32,10 @@ export function readFigures(): Figures {
     bench: read('bench.json') as BenchResults | null,
     trials: read('memory-trial.json') as TrialResults | null,
     soak: read('soak.json') as SoakResults | null,
-    gateway: read('gateway.json') as BenchResults | null,
+    alone: {
+      gateway: read('gateway.json') as BenchResults | null,
+      runtimes: read('runtimes.json') as BenchResults | null,
+    },
   };
 }
 
@@ -36,26 +49,45 @@ export function withFigures(page: string, figures: Figures): string {
 
 const place = /<!-- figures: ([a-z-]+) -->[\s\S]*?<!-- end of figures -->/g;
 
-function textOf(name: string, { bench, trials, soak, gateway }: Figures): string {
+function textOf(name: string, figures: Figures): string {
+  const { bench, trials, soak } = figures;
   switch (name) {
     case 'run':
       return bench === null ? none : runText(bench);
     case 'bench':
-      return bench === null ? none : benchTables(bench).map(section).join('\n\n');
+      return bench === null ? none : benchTables(withoutOwnPlaces(bench)).map(section).join('\n\n');
     case 'trials':
       return trials === null ? none : section(trialTable(trials));
     case 'soak':
       return soak === null ? none : section(soakTable(soak));
     case 'gateway':
-      return gateway?.parts.gateway === undefined
-        ? none
-        : `${runText(gateway)}\n\n${section(gatewayTable(gateway.parts.gateway))}`;
+      return textOfOwn(name, figures, gatewayTable);
+    case 'runtimes':
+      return textOfOwn(name, figures, runtimesTable);
     default:
       throw new Error(`there are no figures called ${name}`);
   }
 }
 
 const none = 'None yet.';
+
+function withoutOwnPlaces(bench: BenchResults): BenchResults {
+  const parts = { ...bench.parts };
+  for (const part of ownPlaces) delete parts[part];
+  return { ...bench, parts };
+}
+
+/** Of the later of the run of all and the run of that part alone. */
+function textOfOwn<Name extends OwnPlace>(
+  name: Name,
+  { bench, alone }: Figures,
+  table: (figures: PartFigures[Name]) => FigureTable,
+): string {
+  const runs = [bench, alone[name]].filter((run) => run?.parts[name] !== undefined);
+  const run = runs.toSorted((one, other) => (one?.at ?? '').localeCompare(other?.at ?? '')).at(-1);
+  const figures = run?.parts[name];
+  return run == null || figures === undefined ? none : `${runText(run)}\n\n${section(table(figures))}`;
+}
 
 function runText({ at, commit, command, machine, versions }: BenchResults): string {
   return [
