@@ -27,7 +27,7 @@ export default defineConfig({
           ...serverTests,
         },
       },
-      // By itself, on a machine that does nothing else: `npm run security:page`.
+      // It starts a Docker engine and uses up what cells may: by itself.
       { extends: true, test: { name: 'hostile', include: ['test/integration/hostile/*.test.ts'], ...serverTests } },
       { extends: true, test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...serverTests } },
       {

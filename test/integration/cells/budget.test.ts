@@ -5,6 +5,7 @@ import { metrics } from '../../../src/telemetry/metrics.ts';
 import { type Failure, failureOf, nothingLeft } from '../../support/endings.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { scrape, valueOf } from '../../support/prometheus.ts';
+import { runtimeSettings } from '../../support/test-runtime.ts';
 import { turnsOf } from '../../support/turns.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -20,6 +21,7 @@ const size = Number(process.env['AGENT_CELLS_FLEET'] ?? 8);
 const fleets: readonly [IsolationName, number][] = [
   ['process', size],
   ['bubblewrap', Math.min(size, 4)],
+  ['docker', Math.min(size, 4)],
 ];
 
 describe.each(fleets)('of %s cells, %i agents without an end', (runtime, size) => {
@@ -27,9 +29,11 @@ describe.each(fleets)('of %s cells, %i agents without an end', (runtime, size) =
     'are each stopped within one request of the budget, and the count is that of the provider to the token',
     { timeout: patience },
     async () => {
+      await using stack = new AsyncDisposableStack();
+      const settings = await runtimeSettings(runtime, stack);
       await using fleet = await startFleet({
         scripts,
-        env: { CELLS_CAPACITY: String(size), CELLS_RUNTIME: runtime, CELLS_SILENCE_LIMIT: '30m' },
+        env: { ...settings, CELLS_CAPACITY: String(size), CELLS_SILENCE_LIMIT: '30m' },
       });
       const names = Array.from({ length: size }, (_, index) => `agent-${String(index).padStart(2, '0')}`);
       const started = await Promise.all(names.map((name, index) => startSpender(fleet, name, index)));

@@ -13,6 +13,7 @@ import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { type Provider, startProvider } from '../../support/gateway.ts';
 import { processesMarked } from '../../support/processes.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { runtimeSettings } from '../../support/test-runtime.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 /** One is in the environment of the worker, the other in the configuration of OpenCode. */
@@ -43,7 +44,7 @@ const curious = {
   ],
 };
 
-const runtimes = ['process', 'bubblewrap'] as const;
+const runtimes = ['process', 'bubblewrap', 'docker'] as const;
 
 test.each(runtimes)(
   'in %s, keys of providers reach the provider, and nothing else that is kept, shown or told',
@@ -54,8 +55,10 @@ test.each(runtimes)(
     await using provider = await startProvider((request, response) => void answerAs(model.url, provider, response));
     const config = join(directory.path, 'opencode.json');
     await writeFile(config, JSON.stringify(configOf(provider.url)));
+    await using stack = new AsyncDisposableStack();
+    const settings = await runtimeSettings(runtime, stack);
     await using fleet = await startFleet({
-      env: { CELLS_OPENCODE_CONFIG: config, CELLS_RUNTIME: runtime, SCRIPTED_API_KEY: canaries[0] },
+      env: { ...settings, CELLS_OPENCODE_CONFIG: config, SCRIPTED_API_KEY: canaries[0] },
     });
 
     const [looks, refused] = [await fleet.start('curious'), await fleet.start('refused')];

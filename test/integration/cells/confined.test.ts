@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellPaths } from '../../../src/cell/paths.ts';
 import type { CellHandle } from '../../../src/client.ts';
-import { buildBaseImage } from '../../../src/runtimes/docker/image.ts';
-import { startDockerEngine } from '../../support/docker-engine.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { runtimeSettings } from '../../support/test-runtime.ts';
 
 const limits = { timeout: 300_000 };
 
@@ -13,10 +12,7 @@ describe.each(['bubblewrap', 'docker'] as const)('a cell in %s', (runtime) => {
   const owned = new AsyncDisposableStack();
   let fleet: Fleet;
   beforeAll(async () => {
-    const docker = runtime === 'docker' ? owned.use(await startDockerEngine()) : null;
-    if (docker !== null) await buildBaseImage(docker.engine, () => undefined);
-    const engine = docker === null ? {} : { DOCKER_HOST: docker.host };
-    fleet = owned.use(await startFleet({ env: { CELLS_RUNTIME: runtime, ...engine } }));
+    fleet = owned.use(await startFleet({ env: await runtimeSettings(runtime, owned) }));
   }, 300_000);
   afterAll(() => owned.disposeAsync());
 

@@ -27,12 +27,12 @@ function tableOf(attempts: readonly Attempt[], found: Found): string {
     'why, in `process`',
     'why, in the others',
   ];
-  const rows = attempts.map(({ name, tries, through, process, confined, open }) => [
+  const rows = attempts.map(({ name, tries, through, process, confined }) => [
     tries,
     through,
     ...runtimes.map((runtime) => found.get(name)?.[runtime] ?? 'unknown'),
     process[1],
-    open ?? confined,
+    confined,
   ]);
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

@@ -40,7 +40,13 @@ export async function setStage(runtime: IsolationName, dockerHost: string): Prom
   const fleet = stack.use(
     await startFleet({
       scripts,
-      env: { CELLS_RUNTIME: runtime, DOCKER_HOST: dockerHost, SCRIPTED_API_KEY: canaries.key, HOME: directory.path },
+      env: {
+        CELLS_RUNTIME: runtime,
+        DOCKER_HOST: dockerHost,
+        SCRIPTED_API_KEY: canaries.key,
+        HOME: directory.path,
+        ...(runtime === 'process' ? {} : { CELLS_CELL_DISK: '200m' }),
+      },
     }),
   );
   await mkdir(at('.ssh'), { mode: 0o700 });
