@@ -11,8 +11,10 @@ type Host = Pick<CellHost, 'stateDirectory' | 'cellDisk' | 'log' | 'audit'>;
 
 /** How often the files of a cell are measured, and how long that may take, milliseconds. */
 const look = { interval: 2_000, limit: 120_000 };
-/** How many times as long as the last look took the next one waits at least, so that looking takes some 5 % of one processor at most. */
+/** How many times as long as the last look took the next one waits at least, for each cell that is looked at. */
 const restAfterLook = 20;
+/** How many cells of this worker are looked at now: all looks together take some 5 % of one processor at most. */
+let watched = 0;
 
 /**
  * Does what lets a cell write, and looks meanwhile at what its files take, and once more at the end: above `cellDisk` of its host the
@@ -55,11 +57,16 @@ export async function exceedsDisk(host: Host, cellId: string): Promise<boolean> 
 }
 
 async function watch(measure: Measure, over: AbortSignal, spent: AbortSignal): Promise<void> {
-  while (!over.aborted && !spent.aborted) {
-    const startedAt = performance.now();
-    await measure(over);
-    const took = performance.now() - startedAt;
-    await sleep(Math.max(look.interval, took * restAfterLook), undefined, { signal: over }).catch(() => undefined);
+  watched += 1;
+  try {
+    while (!over.aborted && !spent.aborted) {
+      const startedAt = performance.now();
+      await measure(over);
+      const rest = (performance.now() - startedAt) * restAfterLook * watched;
+      await sleep(Math.max(look.interval, rest), undefined, { signal: over }).catch(() => undefined);
+    }
+  } finally {
+    watched -= 1;
   }
 }
 
