@@ -68,7 +68,7 @@ describe.each(fleets)('of %s cells, %i agents without an end', (runtime, size) =
 
 /** Its name is in its prompt, by which the provider's ledger tells it from the others. */
 function startSpender(fleet: Fleet, name: string, index: number) {
-  const script = index % 5 === 4 ? 'spends-through-an-outage' : 'spends';
+  const script = index % 4 === 3 ? 'spends-through-an-outage' : 'spends';
   return fleet.start(script, { agentId: name, prompt: `[script: ${script}] ${name}`, tokenBudget, timeout: '2h' });
 }
 
