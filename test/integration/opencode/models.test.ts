@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { writeModels } from '../../../src/opencode/models.ts';
 import { opencodeProvider } from '../../../src/scripted-model/opencode-provider.ts';
@@ -21,6 +22,8 @@ test(
     const named = ['anthropic', 'google', 'openai', 'scripted'];
     expect(named.map((provider) => known?.covers(`${provider}/any`))).toEqual([true, true, true, true]);
     expect(known?.covers('groq/any')).toBe(false);
+    // A server that is confined is another user than the worker that wrote it.
+    expect((await stat(known?.file ?? '')).mode & 0o777).toBe(0o644);
 
     await using few = await startOpencodeServer(base, known?.file ?? null);
     await using all = await startOpencodeServer(base);
