@@ -15,8 +15,9 @@ export async function pageWith(attempts: readonly Attempt[], found: Found): Prom
   const [before = '', rest = ''] = is.split(begin);
   const after = rest.split(end)[1] ?? '';
   const shouldBe = `${before}${begin}\n\n${tableOf(attempts, found)}\n\n${end}${after}`;
-  if (process.env['AGENT_CELLS_SECURITY_PAGE'] === 'write') await writeFile(file, shouldBe);
-  return { is, shouldBe };
+  if (process.env['AGENT_CELLS_SECURITY_PAGE'] !== 'write') return { is, shouldBe };
+  await writeFile(file, shouldBe);
+  return { is: shouldBe, shouldBe };
 }
 
 function tableOf(attempts: readonly Attempt[], found: Found): string {
