@@ -6,6 +6,7 @@ import { cellPaths } from '../../../src/cell/paths.ts';
 import type { CellResult } from '../../../src/client.ts';
 import { makeDirty, stateOf } from '../../support/dirty-repository.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { testRuntime } from '../../support/test-runtime.ts';
 import { type TemporaryRepository, temporaryRepository } from '../../support/temporary-repository.ts';
 
 /** Two repositories: one in the middle of somebody's work, and a tidy one. All cells but the last run at once. */
@@ -104,11 +105,14 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
     expect(await dirty.git('show', `${reverted.revertedRef}:answer.txt`)).toBe('wrong, try 1');
   });
 
-  test('takes the commits of the agent in, and keeps their messages', async () => {
+  test('takes the commits of the agent in, and keeps the messages of those in the repository of the caller', async () => {
     expect(foldedIn.filesModified).toEqual([{ path: 'answer.txt', change: 'added', additions: 1, deletions: 0 }]);
     expect(await tidy.git('rev-list', '--count', `${foldedIn.baseCommit}..${foldedIn.commit}`)).toBe('1');
-    const kept = await readFile(cellPaths(fleet.stateDirectory, foldedIn.cellId ?? '').agentCommits, 'utf8');
-    expect(JSON.parse(kept)).toEqual([{ commit: expect.any(String), message: 'Answer by the agent itself' }]);
+    const { agentCommits } = cellPaths(fleet.stateDirectory, foldedIn.cellId ?? '');
+    const kept = JSON.parse(await readFile(agentCommits, 'utf8').catch(() => '[]')) as unknown;
+    // What a confined agent commits is in a git of its own, which the host does not read.
+    const messages = testRuntime() === 'process' ? ['Answer by the agent itself'] : [];
+    expect(kept).toEqual(messages.map((message) => ({ commit: expect.any(String) as string, message })));
   });
 
   test('has protected files put back before the tests, and names those that were touched', async () => {

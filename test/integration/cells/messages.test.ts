@@ -7,6 +7,7 @@ import { workflowTaskQueue } from '../../../src/domain/names.ts';
 import { failureOf, nothingLeft } from '../../support/endings.ts';
 import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { talkIn } from '../../support/talk.ts';
+import { testRuntime } from '../../support/test-runtime.ts';
 import { turnsOf } from '../../support/turns.ts';
 
 const limits = { timeout: 240_000 };
@@ -56,7 +57,7 @@ describe('a cell at work', () => {
       cell: {
         cellId,
         host: fleet.hostId,
-        runtime: 'process',
+        runtime: testRuntime(),
         port: expect.any(Number) as number,
         worktree: `${fleet.stateDirectory}/worktrees/${state.cell.cellId}`,
         branch: 'cells/task/waits',
