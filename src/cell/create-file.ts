@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { link, open, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /**
  * Creates a file of mode 600 with its whole content, unless it exists: it is never seen in part, and of many who try at
  * once, in any process, one succeeds. It is on the disk when this returns. The directory must exist.
  *
+ * @param drafts a directory of the same file system, in which a draft stays when this process is killed. Default: that of the file
  * @returns whether this call created it
  */
-export async function createFile(path: string, content: string): Promise<boolean> {
-  const directory = dirname(path);
-  const draft = `${path}.${randomUUID()}`;
+export async function createFile(path: string, content: string, drafts = dirname(path)): Promise<boolean> {
+  const draft = join(drafts, `${basename(path)}.${randomUUID()}`);
   try {
     await writeThrough(draft, content);
     // A hard link is refused where the name is taken; a rename would replace what is there.
@@ -21,7 +21,7 @@ export async function createFile(path: string, content: string): Promise<boolean
   } finally {
     await rm(draft, { force: true });
   }
-  await syncDirectory(directory);
+  await syncDirectory(dirname(path));
   return true;
 }
 

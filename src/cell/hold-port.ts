@@ -1,7 +1,7 @@
 import { PortTaken } from '../runtimes/port-holder.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
-import { hostPaths } from './paths.ts';
+import { cellPaths, hostPaths } from './paths.ts';
 import { leasePort, releasePort } from './ports.ts';
 
 /** How often another port is tried when a stranger takes the one between our choice and our bind. */
@@ -20,9 +20,10 @@ export async function holdFreePort(
   made: AsyncDisposableStack,
 ): Promise<number> {
   const { ports: directory } = hostPaths(host.stateDirectory);
+  const { directory: drafts } = cellPaths(host.stateDirectory, cellId);
   const taken = new Set<number>();
   for (;;) {
-    const { port } = await leasePort({ range: host.ports, directory, cellId, except: taken });
+    const { port } = await leasePort({ range: host.ports, directory, drafts, cellId, except: taken });
     made.defer(async () => void (await releasePort(directory, port, cellId)));
     await host.leases.update(cellId, { port });
     try {

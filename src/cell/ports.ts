@@ -19,6 +19,8 @@ export interface PortRequest {
   range: PortRange;
   /** Where the leases are: one file for each port, which contains the id of its cell. */
   directory: string;
+  /** A directory that goes with the cell, for what is half written: among the leases it would stay when its writer is killed. */
+  drafts: string;
   cellId: string;
   /** Ports that the caller has just found to be taken. */
   except?: ReadonlySet<number>;
@@ -40,7 +42,7 @@ export class PortRangeExhausted extends Error {
  * @throws PortRangeExhausted; never answers a port outside of the range
  */
 export async function leasePort(request: PortRequest): Promise<PortLease> {
-  const { directory, cellId, range, except = new Set() } = request;
+  const { directory, drafts, cellId, range, except = new Set() } = request;
   const leases = await listPorts(directory);
   for (const { port } of leases.filter((lease) => lease.cellId === cellId)) {
     if (port >= range.from && port <= range.to && !except.has(port) && (await isPortFree(port)))
@@ -50,7 +52,7 @@ export async function leasePort(request: PortRequest): Promise<PortLease> {
   const taken = new Set(leases.map((lease) => lease.port));
   for (const port of portsFrom(range, cellId)) {
     if (taken.has(port) || except.has(port)) continue;
-    if (!(await createFile(join(directory, String(port)), cellId))) continue;
+    if (!(await createFile(join(directory, String(port)), cellId, drafts))) continue;
     if (await isPortFree(port)) return { port, cellId };
     await releasePort(directory, port, cellId);
   }

@@ -23,7 +23,7 @@ describe('leasing ports', () => {
       const ports = (await Promise.all(started)).flat();
       expect(new Set(ports).size).toBe(48);
       expect(ports.every((port) => port >= 21_000 && port <= 21_047)).toBe(true);
-      const one = leasePort({ range: range(48), directory: directory.path, cellId: cellId(1) });
+      const one = leasePort({ range: range(48), directory: directory.path, drafts: directory.path, cellId: cellId(1) });
       await expect(one).rejects.toThrow(PortRangeExhausted);
     },
   );
@@ -34,25 +34,37 @@ describe('leasing ports', () => {
     await using workers = new AsyncDisposableStack();
     const ports = await takePorts(workers, one.path, range(8), 4);
     for (const number of [1, 2, 3, 4]) {
-      const { port } = await leasePort({ range: range(8), directory: other.path, cellId: cellId(number) });
+      const { port } = await leasePort({
+        range: range(8),
+        directory: other.path,
+        drafts: other.path,
+        cellId: cellId(number),
+      });
       expect(ports).not.toContain(port);
     }
-    const fifth = leasePort({ range: range(8), directory: other.path, cellId: cellId(5) });
+    const fifth = leasePort({ range: range(8), directory: other.path, drafts: other.path, cellId: cellId(5) });
     await expect(fifth).rejects.toThrow('no port is free from 21000 to 21007');
     expect(await listPorts(other.path)).toHaveLength(4);
   });
 
   test('gives a cell that asks again the port that it has', async () => {
     await using directory = await temporaryDirectory();
-    const request = { range: range(8), directory: directory.path, cellId: cellId(1) };
+    const request = { range: range(8), directory: directory.path, drafts: directory.path, cellId: cellId(1) };
     const first = await leasePort(request);
     expect(await leasePort(request)).toEqual(first);
     expect(await readdir(directory.path)).toEqual([String(first.port)]);
   });
 
+  test('writes nothing in part among the leases, where it would stay when the writer is killed', async () => {
+    await using directory = await temporaryDirectory();
+    const request = { range: range(8), directory: directory.path, drafts: `${directory.path}/gone`, cellId: cellId(1) };
+    await expect(leasePort(request)).rejects.toThrow('ENOENT');
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
   test('gives a cell another port when a stranger listens on the one that it has', async () => {
     await using directory = await temporaryDirectory();
-    const request = { range: range(2), directory: directory.path, cellId: cellId(1) };
+    const request = { range: range(2), directory: directory.path, drafts: directory.path, cellId: cellId(1) };
     const first = await leasePort(request);
     await using _stranger = await listen(first.port);
     const second = await leasePort(request);
@@ -62,7 +74,7 @@ describe('leasing ports', () => {
 
   test('gives a cell another port when it says that the one that it has was refused', async () => {
     await using directory = await temporaryDirectory();
-    const request = { range: range(2), directory: directory.path, cellId: cellId(1) };
+    const request = { range: range(2), directory: directory.path, drafts: directory.path, cellId: cellId(1) };
     const first = await leasePort(request);
     const second = await leasePort({ ...request, except: new Set([first.port]) });
     expect(second.port).not.toBe(first.port);
@@ -71,7 +83,12 @@ describe('leasing ports', () => {
   test('gives a port that was released to the next, at once', async () => {
     await using directory = await temporaryDirectory();
     for (const number of [1, 2, 3]) {
-      const lease = await leasePort({ range: range(1), directory: directory.path, cellId: cellId(number) });
+      const lease = await leasePort({
+        range: range(1),
+        directory: directory.path,
+        drafts: directory.path,
+        cellId: cellId(number),
+      });
       expect(lease.port).toBe(21_000);
       expect(await releasePort(directory.path, 21_000, cellId(number))).toBe(true);
     }
@@ -79,7 +96,12 @@ describe('leasing ports', () => {
 
   test('releases a port once, and only for the cell that has it', async () => {
     await using directory = await temporaryDirectory();
-    const { port } = await leasePort({ range: range(4), directory: directory.path, cellId: cellId(1) });
+    const { port } = await leasePort({
+      range: range(4),
+      directory: directory.path,
+      drafts: directory.path,
+      cellId: cellId(1),
+    });
     expect(await releasePort(directory.path, port, cellId(2))).toBe(false);
     expect(await listPorts(directory.path)).toEqual([{ port, cellId: cellId(1) }]);
     expect(await releasePort(directory.path, port, cellId(1))).toBe(true);
