@@ -64,7 +64,6 @@ const suites: Readonly<Record<string, Suite>> = {
   replay: { project: 'replay' },
   e2e: { project: 'e2e' },
   chaos: { project: 'chaos' },
-  'chaos-bubblewrap': { project: 'chaos', env: inBubblewrap },
 };
 
 /** What of vitest's JSON report is summed. */
