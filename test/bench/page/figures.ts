@@ -16,14 +16,15 @@ export interface Figures {
   alone: Record<OwnPlace, BenchResults | null>;
 }
 
-/** Parts of the bench whose figures have a place of their own on the page. A run of one of them alone leaves the figures of all others there. */
+/** Parts of the bench whose figures have a place of their own on the page. A run of them alone leaves the figures of all others there. */
 const ownPlaces = ['gateway', 'runtimes'] as const;
 type OwnPlace = (typeof ownPlaces)[number];
 
-/** The name under which a run of the bench lies in `docs/performance`. */
-export function fileOf({ parts }: BenchResults): string {
-  const alone = ownPlaces.find((part) => Object.keys(parts).join() === part);
-  return `${alone ?? 'bench'}.json`;
+/** Under which names the parts of a run of the bench lie in `docs/performance`. */
+export function filesOf(run: BenchResults): [name: string, run: BenchResults][] {
+  const alone = ownPlaces.filter((part) => part in run.parts);
+  if (alone.length < Object.keys(run.parts).length) return [['bench.json', run]];
+  return alone.map((part) => [`${part}.json`, { ...run, parts: { [part]: run.parts[part] } }]);
 }
 
 export function readFigures(): Figures {
