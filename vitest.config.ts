@@ -12,7 +12,7 @@ const serverTests = {
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Cells are processes of their own and the machine is shared: more files at once only make each slower.
+    // Files wait more than they compute, but cells are processes of their own: more files at once would only make each slower.
     maxWorkers: 3,
     expect: { requireAssertions: true },
     restoreMocks: true,

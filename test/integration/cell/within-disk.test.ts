@@ -17,6 +17,7 @@ describe('work of a cell that may take so much disk and no more', () => {
     await using cell = await cellWithDisk(mebibyte);
     const work = async (signal: AbortSignal) => {
       await cell.write(2 * mebibyte);
+      // Work that would go on: its end is the abort that is waited for.
       await sleep(60_000, undefined, { signal }).catch(() => {
         throw new Error('the work was cut short');
       });
@@ -47,6 +48,7 @@ describe('work of a cell that may take so much disk and no more', () => {
   test('keeps its own reason when somebody else ends it', async () => {
     await using cell = await cellWithDisk(mebibyte);
     const ended = AbortSignal.abort(new Error('cancelled'));
+    // Work that would go on, as above.
     const work = (signal: AbortSignal) => sleep(60_000, undefined, { signal }).catch(() => signal.throwIfAborted());
     await expect(withinDisk(cell.host, cellId, work, ended)).rejects.toThrow('cancelled');
   });

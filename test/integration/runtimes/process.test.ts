@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
-import { cellUnderTest } from '../../contracts/cell-under-test.ts';
+import { beats, cellUnderTest, script } from '../../contracts/cell-under-test.ts';
 import { runtimeContract } from '../../contracts/runtime.contract.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -17,6 +17,29 @@ runtimeContract({
     groups: 'without control groups a process is found by its environment alone',
   },
 });
+
+test(
+  'a chain of processes is ended also where hundreds of others make each scan slow',
+  { timeout: 60_000 },
+  async () => {
+    // They end when their input does.
+    const crowd = spawn('sh', ['-c', 'for i in $(seq 600); do cat <&3 & done 3<&0; echo up; cat'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const gone = once(crowd, 'close');
+    try {
+      await once(crowd.stdout, 'data');
+      await using cell = await cellUnderTest(createProcessRuntime);
+      await cell.runtime.start(cell.spec([...script('fork-chain'), '100000']), new AbortController().signal);
+      await waitUntil(() => beats(cell));
+      await cell.runtime.destroy(cell.cellId);
+      expect(await beats(cell)).toBe(false);
+    } finally {
+      crowd.stdin.end();
+      await gone;
+    }
+  },
+);
 
 test(
   'a process goes on, and goes on writing, when the worker that started it is killed',
