@@ -1,12 +1,13 @@
 import { constants } from 'node:fs';
-import { access, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { cellPaths } from '../../src/cell/paths.ts';
 import { withRepositoryLock } from '../../src/git/repository-lock.ts';
-import type { Gate, HeldCell } from './held-cell.ts';
+import type { Gate } from './gates.ts';
+import type { HeldCell } from './held-cell.ts';
 import type { Moment } from './pair.ts';
 
 /** How a cell is brought to where it is struck, by nothing but what can keep a cell waiting in real life. */
@@ -58,12 +59,12 @@ export const approaches: Readonly<Record<Moment, Approach>> = {
 async function viaAgent(cell: HeldCell, arrange: (cell: HeldCell) => Promise<void>, arrive: () => Promise<void>) {
   await atGate(cell, 'execute');
   await arrange(cell);
-  await cell.open('execute');
+  cell.open('execute');
   await arrive();
 }
 
 async function atGate(cell: HeldCell, gate: Gate): Promise<void> {
-  await until(cell, () => exists(join(cell.directory, `at-${gate}`)));
+  await until(cell, async () => cell.isAt(gate));
 }
 
 async function atStep(cell: HeldCell, step: string): Promise<void> {
@@ -124,11 +125,4 @@ async function drain(pipe: string): Promise<void> {
     if (read === 0) return;
     if (read === -1) await delay(20);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
 }

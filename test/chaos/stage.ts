@@ -7,6 +7,7 @@ import type { FleetHost } from '../support/fleet-host.ts';
 import { scrape } from '../support/prometheus.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { TemporaryRepository } from '../support/temporary-repository.ts';
+import { type Gatekeeper, startGatekeeper } from './gates.ts';
 import type { Setting } from './pair.ts';
 import { repositoryTemplate } from './repository.ts';
 import { settings } from './settings.ts';
@@ -20,6 +21,7 @@ export interface Stage extends AsyncDisposable {
   signal: AbortSignal;
   fleet: Fleet;
   temporal: ChaosTemporal;
+  gatekeeper: Gatekeeper;
   /** Of this fleet alone. */
   directory: string;
   repositories: { template: TemporaryRepository; directory: string };
@@ -43,6 +45,7 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting, signa
   const template = stack.use(await repositoryTemplate());
   const directory = join(path, 'repositories');
   await mkdir(directory);
+  const gatekeeper = stack.use(await startGatekeeper());
   const env = await settings[setting](path, stack);
   const fleet = stack.use(
     await bringUpFleet({
@@ -69,6 +72,7 @@ export async function openStage(temporal: ChaosTemporal, setting: Setting, signa
     signal,
     fleet,
     temporal,
+    gatekeeper,
     directory: path,
     repositories: { template, directory },
     hosts,
