@@ -1,8 +1,10 @@
 import waitFor from 'p-wait-for';
 import type { CellHost } from '../src/cell/host.ts';
 import { NoLease } from '../src/cell/leases.ts';
+import { cellPaths } from '../src/cell/paths.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import type { CellAccount } from '../src/gateway/gateway.ts';
+import { openLedger } from '../src/gateway/ledger.ts';
 import { type SessionMessage, summaryOf } from '../src/opencode/session.ts';
 import type { TurnProgress } from '../src/opencode/turn.ts';
 import { countUsage } from '../src/opencode/usage.ts';
@@ -32,12 +34,32 @@ export async function settledAccount({ gateway }: CellHost, cellId: string): Pro
 }
 
 /**
+ * What a cell has used of its models when it is lost, after which it can ask them no more; null where it has no door. A server
+ * whose worktree is gone may say that it has stopped, and go on asking: what that uses would be counted nowhere.
+ */
+export async function lastAccount(host: CellHost, cellId: string): Promise<Counted | null> {
+  const account = await settledAccount(host, cellId);
+  if (account?.active === 0) return account;
+  if (account !== null) await host.gateway?.close(cellId);
+  return await writtenAccount(host, cellId);
+}
+
+/** What stands in the account of a cell on disk, whose door may be closed; null where there is none. */
+export async function writtenAccount({ stateDirectory }: CellHost, cellId: string): Promise<Counted | null> {
+  const { requests, tokens, cost } = (await openLedger(cellPaths(stateDirectory, cellId).modelLedger)).totals();
+  return requests === 0 ? null : { tokens, cost };
+}
+
+/** What of an account stays true when the door is closed. */
+type Counted = Pick<CellAccount, 'tokens' | 'cost'>;
+
+/**
  * What the gateway counted, where the cell has a door, stands in place of what its server told: the cell cannot change it. The price
  * of a model that the operator gives none for is known to the server alone.
  */
 export function metered<Usage extends Pick<AgentUsage, 'tokens' | 'cost'>>(
   usage: Usage,
-  account: CellAccount | null,
+  account: Counted | null,
 ): Usage {
   return account === null ? usage : { ...usage, tokens: account.tokens, cost: account.cost ?? usage.cost };
 }

@@ -13,7 +13,7 @@ import { newMessageId } from '../src/opencode/ids.ts';
 import { abortSession, dropInterruptedStep, findPrompt, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
 import { findTemplate } from '../src/templates/load.ts';
-import { metered, settledAccount, unlessLost, usageIn, usageOf } from './agent-usage.ts';
+import { lastAccount, metered, settledAccount, unlessLost, usageIn, usageOf, writtenAccount } from './agent-usage.ts';
 import type { AgentUsage, ExecuteInput, ExecuteProgress, ExecuteReport, HostActivities } from './contract.ts';
 import { failure } from './failure.ts';
 import { watchAccount } from './gateway-watch.ts';
@@ -61,10 +61,9 @@ async function execute(
     if (diskSpent) await stop(agent, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
     if (end.kind === 'agent-failed' || end.kind === 'agent-hangs' || end.kind === 'cell-lost')
       await stop(agent, signal);
+    if (end.kind === 'cell-lost') throw await cellLost(host, agent, end.reason, progress.latest());
     const account = await settledAccount(host, input.cellId);
-    const used = metered(usageOf(progress.latest()), account);
-    if (end.kind === 'cell-lost') throw await cellLost(host, agent, end.reason, used);
-    const report = conclude(end, used, account);
+    const report = conclude(end, metered(usageOf(progress.latest()), account), account);
     const large = await outgrown(host, input.cellId);
     return large === null ? report : { ...report, outgrown: large };
   } catch (error) {
@@ -248,7 +247,8 @@ function conclude(
   }
 }
 
-async function cellLost(host: CellHost, { cell }: Agent, reason: string, usage: AgentUsage): Promise<Error> {
+async function cellLost(host: CellHost, { cell }: Agent, reason: string, latest: TurnProgress | null): Promise<Error> {
+  const usage = metered(usageOf(latest), await lastAccount(host, cell.lease.cellId));
   const outOfMemory = await ranOutOfMemory(host, cell.lease);
   return failure('CellLost', reason, { detail: { ...usage, ...(outOfMemory ? { outOfMemory } : {}) } });
 }
@@ -258,6 +258,6 @@ async function keepUsage(host: CellHost, agent: Agent, latest: TurnProgress | nu
   const { cellId } = agent.cell.lease;
   const messages = await keepTranscript(host, cellId, agent.client, agent.sessionId);
   const told = { ...usageOf(latest), ...(messages ? usageIn(messages) : {}) };
-  const usage = metered(told, await settledAccount(host, cellId));
+  const usage = metered(told, (await settledAccount(host, cellId)) ?? (await writtenAccount(host, cellId)));
   if (latest) await host.leases.update(cellId, { usage }, agent.generation).catch(unlessLost);
 }
