@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { type RequestListener, createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { giveToCell } from '../../src/runtimes/cell-user.ts';
-import type { Confinement } from '../../src/runtimes/runtime.ts';
+import { type Confinement, modelPort, modelSocketName } from '../../src/runtimes/runtime.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { type CellUnderTest, script } from './cell-under-test.ts';
 
@@ -108,6 +108,25 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
         writable: [cell.directory, cell.inlet],
       });
       await expect(cell.runtime.relayPort(cell.cellId, 4096)).rejects.toThrow();
+    });
+
+    test('tells its gateway when who asked has gone, while it goes on itself', async () => {
+      await using cell = await newCell();
+      await mkdir(cell.outlet, { recursive: true });
+      let [asked, left] = [false, false];
+      await using _gateway = await httpServer(
+        (_request, response) => {
+          asked = true;
+          response.once('close', () => (left = true));
+        },
+        join(cell.outlet, modelSocketName),
+      );
+      // The client keeps its own side open until it is ended; the cell lives on.
+      const abandoned = `(printf 'GET / HTTP/1.0\\r\\n\\r\\n'; exec sleep 300) | timeout 1 socat - TCP4:127.0.0.1:${modelPort}`;
+      const spec = cell.spec(['/bin/sh', '-c', abandoned]);
+      await cell.runtime.start({ ...spec, ...confined(cell, { model: true }) }, never);
+      await waitUntil(() => asked && left);
+      expect(await cell.processes()).not.toEqual([]);
     });
 
     test('ends what uses more memory than it may, says so, and lets the next one run', async () => {
@@ -215,8 +234,8 @@ interface WebServer extends AsyncDisposable {
   path: string;
 }
 
-async function httpServer(text: string, path?: string): Promise<WebServer> {
-  const server = createServer((_request, response) => response.end(text));
+async function httpServer(answer: string | RequestListener, path?: string): Promise<WebServer> {
+  const server = createServer(typeof answer === 'string' ? (_request, response) => response.end(answer) : answer);
   if (path === undefined) server.listen(0, '127.0.0.1');
   else server.listen(path);
   await once(server, 'listening');
