@@ -57,13 +57,14 @@ const suites: Readonly<Record<string, Suite>> = {
   // What befalls whole cells, once more in cells that are confined; the rest of the suite is not about a runtime, or names its own.
   'integration-bubblewrap': {
     project: 'integration',
-    files: ['cancel', 'commit', 'messages', 'temporal-lost'].map((name) => `cells/${name}.test.ts`),
+    files: ['cancel', 'commit', 'messages', 'recovery', 'temporal-lost'].map((name) => `cells/${name}.test.ts`),
     env: inBubblewrap,
   },
   hostile: { project: 'hostile' },
   replay: { project: 'replay' },
   e2e: { project: 'e2e' },
   chaos: { project: 'chaos' },
+  'chaos-bubblewrap': { project: 'chaos', env: inBubblewrap },
 };
 
 /** What of vitest's JSON report is summed. */
