@@ -12,7 +12,7 @@ import { emptyTrash, trashEmptied } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
 import { version } from './domain/version.ts';
-import { connectSupervisor } from './supervisor/client.ts';
+import { type SupervisorClient, connectSupervisor } from './supervisor/client.ts';
 import type { Logger } from './telemetry/log.ts';
 import { metrics } from './telemetry/metrics.ts';
 import { temporalLogger } from './telemetry/temporal-log.ts';
@@ -61,6 +61,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   const supervisor = stack.use(
     await connectSupervisor(config.stateDirectory, { groups: config.cgroup, docker: config.docker, endsWithWorkers }),
   );
+  await warnOfSupervisor(supervisor, log);
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, { supervisor });
@@ -121,6 +122,17 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   );
   const whenReady = () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` });
   await serve(workers, host, { signal, stop, ready: whenReady });
+}
+
+/** One of another version that was needed when we came stays. */
+async function warnOfSupervisor(supervisor: SupervisorClient, log: Logger): Promise<void> {
+  const found = await supervisor.info();
+  if (found.version === version) return;
+  log.warn(
+    { supervisor: found.version, worker: version, cells: found.cells },
+    `the supervisor of this host is of version ${found.version} and keeps ${found.cells.length} cells; ` +
+      'it is replaced by the next worker that starts when it has none, or when it has ended: `cells supervisor --stop`',
+  );
 }
 
 function warnOfRuntime({ runtime }: Config, { defaultRuntime, log }: CellHost): void {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pWaitFor from 'p-wait-for';
 import { Agent, request } from 'undici';
+import { version } from '../domain/version.ts';
 import { PortTaken } from '../runtimes/port-holder.ts';
 import {
   type LaunchOptions,
@@ -51,7 +52,10 @@ export class SupervisorError extends Error {
   override readonly name = 'SupervisorError';
 }
 
-/** Finds the supervisor of a state directory, or starts it, and stays attached until it is disposed. */
+/**
+ * Finds the supervisor of a state directory, or starts it, and stays attached until it is disposed. One of another version that keeps
+ * no cell and serves no worker is replaced.
+ */
 export async function connectSupervisor(
   stateDirectory: string,
   { endsWithWorkers = false, ...launch }: ConnectOptions = {},
@@ -92,7 +96,7 @@ export async function connectSupervisor(
   const info = () => ask<SupervisorInfo>('GET', '/supervisor', undefined, { signal: AbortSignal.timeout(5_000) });
 
   const ensure = () =>
-    (starting ??= start({ stateDirectory, ...launch }, info)
+    (starting ??= start({ stateDirectory, ...launch }, { info, leave: () => ask('POST', '/stop', { force: false }) })
       .then(() => attach(agent, url(endsWithWorkers ? '/attach?ends=all' : '/attach'), detached.signal))
       .finally(() => (starting = null)));
 
@@ -166,20 +170,42 @@ export async function askSupervisor<Answer>(
 
 type Launch = { stateDirectory: string } & LaunchOptions;
 
-async function start(options: Launch, info: () => Promise<unknown>): Promise<void> {
+/** What is asked of the supervisor that is found. */
+interface Found {
+  info(): Promise<SupervisorInfo>;
+  /** Ends it. Rejects where a cell or a worker needs it. */
+  leave(): Promise<unknown>;
+}
+
+async function start(options: Launch, { info, leave }: Found): Promise<void> {
+  const found = await info().catch(() => null);
+  if (found !== null && !(await makesRoom(found, leave))) return;
   const answers = () =>
     info().then(
-      () => true,
+      ({ pid }) => pid !== found?.pid,
       () => false,
     );
-  if (await answers()) return;
-  const child = await launch(options);
-  // Where another one was faster ours ends with 0, and the other answers in a moment.
+  let child = await launch(options);
   const failed = () => (child.exitCode ?? 0) !== 0 || child.signalCode !== null;
-  const up = async () => (await answers()) || failed();
+  const up = async () => {
+    if ((await answers()) || failed()) return true;
+    // With 0 ours gives way to another one: to one that was faster and answers in a moment, or to one that is about to end.
+    if (child.exitCode === 0) child = await launch(options);
+    return false;
+  };
   await pWaitFor(up, { interval: 50, timeout: startLimit });
   if (failed() && !(await answers()))
     throw new SupervisorError(`the supervisor did not start; see ${join(options.stateDirectory, 'supervisor.log')}`);
+}
+
+/** Whether a supervisor of another version ends, so that ours takes its place: it does when nobody needs it. */
+async function makesRoom({ cells, workers, ...found }: SupervisorInfo, leave: Found['leave']): Promise<boolean> {
+  if (found.version === version || cells.length > 0 || workers > 0) return false;
+  return leave().then(
+    () => true,
+    // A cell or a worker may have come in between.
+    isGone,
+  );
 }
 
 /** In a session of its own, so that it outlives the worker and hears nothing of its terminal. */

@@ -186,11 +186,6 @@ describe('the supervisor', () => {
     expect(await hasGone(pid)).toBe(true);
     await client[Symbol.asyncDispose]();
   });
-
-  test('says in what version it speaks when it is asked in another', async () => {
-    await using cell = await supervisedCell();
-    await expect(cell.client.call('/no-such-thing', {})).rejects.toThrow(/speaks version 1/);
-  });
 });
 
 describe('a held port', () => {
