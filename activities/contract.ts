@@ -131,6 +131,8 @@ export interface TestReport extends Omit<TestSummary, 'rounds'>, Outgrown {
   protectedPathsTouched: string[];
   /** The command was ended at its timeout. */
   timedOut?: boolean;
+  /** Meanwhile something was ended for the memory limit of the cell. */
+  outOfMemory?: true;
 }
 
 export interface CommitInput {

@@ -2,9 +2,9 @@ import { condition } from '@temporalio/workflow';
 import type { ExecuteReport, TestReport } from '../activities/contract.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
-import { budgetOfCell, cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
+import { type CellRecord, budgetOfCell, cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
 import type { Ending } from './ending.ts';
-import { longerTime } from './escalation.ts';
+import { longerTime, moreMemory } from './escalation.ts';
 import { recycle } from './recycle.ts';
 import { executeOrRevive } from './revive.ts';
 
@@ -34,8 +34,11 @@ function testsFailed(report: TestReport, runs: number): Ending {
   return { kind: 'verdict', status: 'reverted', reason: `the tests ${howTheyFailed(report)} ${after}` };
 }
 
-const howTheyFailed = ({ exitCode, timedOut }: TestReport): string =>
-  timedOut ? 'reached their timeout' : exitCode === null ? 'were ended' : `failed with exit code ${exitCode}`;
+function howTheyFailed({ exitCode, timedOut, outOfMemory }: TestReport): string {
+  if (timedOut) return 'reached their timeout';
+  if (outOfMemory) return 'ran out of memory';
+  return exitCode === null ? 'were ended' : `failed with exit code ${exitCode}`;
+}
 
 /** One prompt of the cell: the request's, or a failing test's output. */
 interface Assignment {
@@ -98,8 +101,16 @@ async function test(host: HostSteps, life: Life, round: number): Promise<TestRep
   record.tests = { outcome, exitCode, durationMs: record.tests.durationMs + durationMs, rounds, outputTail };
   if (report.timedOut) record.testTimeout = longerTime(testTimeout);
   record.outgrown = report.outgrown ?? null;
+  if (outcome === 'failed' && report.outOfMemory) giveMemory(record);
   touch(life, report.protectedPathsTouched);
   return report;
+}
+
+/** Once in the life of a cell. The limit is that of all its processes, so another server comes with it. */
+function giveMemory(record: CellRecord): void {
+  if (record.memory > 1) return;
+  record.memory = moreMemory(record.memory);
+  record.outgrown = `the tests ran out of memory, and the cell may use ${record.memory} times its memory limit`;
 }
 
 async function commit(host: HostSteps, life: Life, report: TestReport | null): Promise<Ending> {
@@ -127,8 +138,9 @@ function touch({ record }: Life, paths: readonly string[]): void {
 
 function repairPrompt(command: string, report: TestReport): string {
   const ended = report.exitCode === null ? 'was ended before it finished' : `failed with exit code ${report.exitCode}`;
+  const why = report.outOfMemory ? ', since it used more memory than it may' : '';
   return [
-    `The test command \`${command}\` ${ended}. This is the end of its output:`,
+    `The test command \`${command}\` ${ended}${why}. This is the end of its output:`,
     '',
     report.outputTail,
     '',

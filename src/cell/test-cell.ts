@@ -54,7 +54,7 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
       await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
       await giveBack(host, lease);
     });
-  const { exitCode, timedOut, durationMs } = await withinDisk(host, input.cellId, run, signal).catch(
+  const { exitCode, timedOut, durationMs, outOfMemory } = await withinDisk(host, input.cellId, run, signal).catch(
     async (error: unknown) => {
       // What filled the disk goes at once, and is not kept as the work of the agent.
       if (error instanceof DiskSpent) await putBack();
@@ -73,6 +73,7 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
     durationMs,
     outputTail,
     timedOut,
+    ...(outOfMemory ? { outOfMemory } : {}),
   };
 }
 

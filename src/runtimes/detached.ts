@@ -11,7 +11,7 @@ import { type LimitGroups, noLimits } from './limit-groups.ts';
 import { createPortHolder, type PortHolder, type RelayTarget } from './port-holder.ts';
 import { runCommand } from './process-exec.ts';
 import { belongsTo, currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
-import type { CellRuntime, Command, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
+import type { CellRuntime, Command, ExecResult, Probe, ProcessSpec, RuntimeHandle, RuntimeStatus } from './runtime.ts';
 import { spawnDetached } from './spawn-detached.ts';
 import { stopProcesses } from './stop-processes.ts';
 
@@ -92,6 +92,13 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
   ];
   const markers = (cellId: string) => ({ [ownerMarker]: owner, [cellMarker]: cellId });
 
+  const memoryEnds = async (cellId: string) => (await kind.limits?.memoryEnds(cellId)) ?? 0;
+  const watchingMemory = async (cellId: string, run: () => Promise<ExecResult>): Promise<ExecResult> => {
+    const before = await memoryEnds(cellId);
+    const result = await run();
+    return (await memoryEnds(cellId)) > before ? { ...result, outOfMemory: true } : result;
+  };
+
   return {
     name: kind.name,
     confines: kind.confines,
@@ -129,7 +136,8 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
       };
       const ended = () => kind.ended?.(cellId, part).catch(() => undefined);
       const earlier = runs.get(name) ?? Promise.resolve();
-      const run = runCommand(command, { env, isOurs, earlier, group, launch, graceMs, outputLimitBytes }, signal);
+      const terms = { env, isOurs, earlier, group, launch, graceMs, outputLimitBytes };
+      const run = watchingMemory(cellId, () => runCommand(command, terms, signal));
       const over = run.then(ended, ended);
       runs.set(name, over);
       void over.then(() => runs.get(name) === over && runs.delete(name));
@@ -139,7 +147,7 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
       if (handle.bootId !== currentBootId()) return { kind: 'gone' };
       if (isAlive(handle)) return { kind: 'running' };
       const known = exits.get(keyOf(handle));
-      const cause = (await kind.limits?.outOfMemory(handle.cellId)) ? { outOfMemory: true } : {};
+      const cause = (await memoryEnds(handle.cellId)) > 0 ? { outOfMemory: true } : {};
       return known === undefined
         ? { kind: 'gone', ...cause }
         : { kind: 'exited', exitCode: await known.exit, ...cause };

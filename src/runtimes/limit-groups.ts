@@ -13,8 +13,8 @@ export interface LimitGroups {
   enter(cellId: string, limits: Limits): Promise<string[]>;
   /** The memory limit that is in force, bytes; null for none. */
   memoryLimit(cellId: string): Promise<number | null>;
-  /** Whether the kernel ended a process of the cell for its memory since the groups were made. */
-  outOfMemory(cellId: string): Promise<boolean>;
+  /** How many processes of the cell the kernel ended for its memory since the groups were made. */
+  memoryEnds(cellId: string): Promise<number>;
   /** Removes the groups of a cell, whose processes have ended. Idempotent. */
   remove(cellId: string): Promise<void>;
   /** The cells whose groups have nothing in them. */
@@ -50,9 +50,9 @@ export function createLimitGroups(root: LimitRoot | null, owner: string): LimitG
       // Version 1 says no limit by the largest number that it has.
       return bytes > 0 && bytes < Number.MAX_SAFE_INTEGER ? bytes : null;
     },
-    async outOfMemory(cellId) {
+    async memoryEnds(cellId) {
       const name = root.version === 2 ? 'memory.events' : 'memory.oom_control';
-      return /^oom_kill [1-9]/m.test(await read('memory', cellId, name));
+      return Number(/^oom_kill (\d+)$/m.exec(await read('memory', cellId, name))?.[1] ?? 0);
     },
     async remove(cellId) {
       if (root.version === 1) for (const directory of directories(cellId)) await removeGroup(directory);

@@ -85,6 +85,8 @@ export interface ExecResult {
   outputBytes: number;
   /** How much of it is not in the log file, which has a maximum size: it keeps the beginning and the end. */
   outputBytesLeftOut: number;
+  /** Meanwhile the kernel ended a process for the memory limit of the cell, as far as that can be told. */
+  outOfMemory?: true;
 }
 
 export type RuntimeStatus =

@@ -140,6 +140,13 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect(await run(cell, 'true', { limits })).toMatchObject({ exitCode: 0 });
     });
 
+    test('says of a command that it ran out of memory, and says it of no other', async () => {
+      await using cell = await newCell();
+      const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
+      expect(await run(cell, 'tail /dev/zero', { limits })).toMatchObject({ outOfMemory: true });
+      expect(await run(cell, 'exit 137', { limits })).not.toHaveProperty('outOfMemory');
+    });
+
     test('keeps the number of processes below its limit, and ends a fork bomb', async () => {
       await using cell = await newCell();
       const limits = { memory: 256 * mebibyte, cpus: null, pids: 60, disk: null };

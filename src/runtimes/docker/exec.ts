@@ -35,7 +35,7 @@ export async function runInContainer(
   const ending = await endOf(container, recording, command.timeoutMs, signal);
   const durationMs = Math.round(performance.now() - startedAt);
   if (ending !== 'exited') await container.kill();
-  const [{ exitCode }, output] = await Promise.all([container.exit, recording]);
+  const [{ exitCode, outOfMemory }, output] = await Promise.all([container.exit, recording]);
   if (ending === 'aborted') signal.throwIfAborted();
   const timedOut = ending === 'timed out';
   return {
@@ -46,5 +46,6 @@ export async function runInContainer(
     leftovers: 0,
     outputBytes: output.bytes,
     outputBytesLeftOut: output.leftOut,
+    ...(outOfMemory ? { outOfMemory } : {}),
   };
 }

@@ -79,6 +79,19 @@ describe.skipIf(limitRoot.root === null)('a cell that runs out of the memory tha
     expect(new Set(turnsOf(fleet.model, 'fills-memory').map(({ session }) => session)).size).toBe(1);
   });
 
+  test('runs its tests with half as much again after they ran out of it', limits, async () => {
+    // More than the server has, so that the kernel takes it and not the server.
+    const testCommand = 'head -c 500000000 /dev/zero | tail -c 500000000 > /dev/null';
+    const cell = await fleet.start('repair', { agentId: 'tests', testCommand, resources: { memory: '700m' } });
+    expect(await cell.result()).toMatchObject({ status: 'committed', respawns: 0, tests: { rounds: 2 } });
+    const { history, attempt } = await stateOf(fleet, cell);
+    expect(attempt).toBe(1);
+    expect(history.flatMap(({ step, reason }) => (reason === undefined ? [] : [[step, reason]]))).toEqual([
+      ['repair', expect.stringMatching(/^the server is replaced .* may use 1.5 times its memory limit$/)],
+      ['repair', 'the tests ran out of memory'],
+    ]);
+  });
+
   test('is lost when that is not enough either', limits, async () => {
     const cell = await fleet.start('fills-memory', { agentId: 'insatiable', resources: { memory: '330m' } });
     await expect(cell.result()).rejects.toMatchObject({
