@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { type RequestListener, createServer } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { type TestContext, describe, expect, test } from 'vitest';
 import { giveToCell } from '../../src/runtimes/cell-user.ts';
 import { type Confinement, modelPort, modelSocketName } from '../../src/runtimes/runtime.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -129,8 +129,9 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect(await cell.processes()).not.toEqual([]);
     });
 
-    test('ends what uses more memory than it may, says so, and lets the next one run', async () => {
+    test('ends what uses more memory than it may, says so, and lets the next one run', async ({ skip }) => {
       await using cell = await newCell();
+      unlessUnlimited(cell, skip);
       const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
       const eats = ['/bin/sh', '-c', 'exec tail /dev/zero'] as const;
       const server = await cell.runtime.start({ ...cell.spec(eats), ...confined(cell, { limits }) }, never);
@@ -140,15 +141,17 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect(await run(cell, 'true', { limits })).toMatchObject({ exitCode: 0 });
     });
 
-    test('says of a command that it ran out of memory, and says it of no other', async () => {
+    test('says of a command that it ran out of memory, and says it of no other', async ({ skip }) => {
       await using cell = await newCell();
+      unlessUnlimited(cell, skip);
       const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
       expect(await run(cell, 'tail /dev/zero', { limits })).toMatchObject({ outOfMemory: true });
       expect(await run(cell, 'exit 137', { limits })).not.toHaveProperty('outOfMemory');
     });
 
-    test('keeps the number of processes below its limit, and ends a fork bomb', async () => {
+    test('keeps the number of processes below its limit, and ends a fork bomb', async ({ skip }) => {
       await using cell = await newCell();
+      unlessUnlimited(cell, skip);
       const limits = { memory: 256 * mebibyte, cpus: null, pids: 60, disk: null };
       const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
       const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
@@ -173,8 +176,9 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect([await sizeOf('whole'), await sizeOf('cut')]).toEqual([mebibyte, mebibyte]);
     });
 
-    test('tells what a cell uses, and its limit', async () => {
+    test('tells what a cell uses, and its limit', async ({ skip }) => {
       await using cell = await newCell();
+      unlessUnlimited(cell, skip);
       expect(await cell.runtime.stats(cell.cellId)).toBeNull();
       const limits = { memory: 128 * mebibyte, cpus: 1, pids: 100, disk: null };
       await cell.runtime.start({ ...cell.spec(['sleep', '300']), ...confined(cell, { limits }) }, never);
@@ -224,6 +228,12 @@ function confined(cell: CellUnderTest, change: Partial<Confinement>): { confinem
   const { confinement } = cell.spec(['true']);
   if (confinement === undefined) throw new Error('the runtime does not confine');
   return { confinement: { ...confinement, ...change } };
+}
+
+/** Where nothing limits a cell, what eats memory or forks would take the machine with it. */
+function unlessUnlimited({ runtime }: CellUnderTest, skip: TestContext['skip']): void {
+  const why = runtime.unsupported.resources;
+  skip(why !== undefined, why);
 }
 
 function run(cell: CellUnderTest, text: string, change: Partial<Confinement> = {}) {
