@@ -131,7 +131,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('ends what uses more memory than it may, says so, and lets the next one run', async ({ skip }) => {
       await using cell = await newCell();
-      unlessUnlimited(cell, skip);
+      skipWhereUnlimited(cell, skip);
       const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
       const eats = ['/bin/sh', '-c', 'exec tail /dev/zero'] as const;
       const server = await cell.runtime.start({ ...cell.spec(eats), ...confined(cell, { limits }) }, never);
@@ -143,7 +143,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('says of a command that it ran out of memory, and says it of no other', async ({ skip }) => {
       await using cell = await newCell();
-      unlessUnlimited(cell, skip);
+      skipWhereUnlimited(cell, skip);
       const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
       expect(await run(cell, 'tail /dev/zero', { limits })).toMatchObject({ outOfMemory: true });
       expect(await run(cell, 'exit 137', { limits })).not.toHaveProperty('outOfMemory');
@@ -151,7 +151,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('keeps the number of processes below its limit, and ends a fork bomb', async ({ skip }) => {
       await using cell = await newCell();
-      unlessUnlimited(cell, skip);
+      skipWhereUnlimited(cell, skip);
       const limits = { memory: 256 * mebibyte, cpus: null, pids: 60, disk: null };
       const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
       const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
@@ -178,7 +178,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('tells what a cell uses, and its limit', async ({ skip }) => {
       await using cell = await newCell();
-      unlessUnlimited(cell, skip);
+      skipWhereUnlimited(cell, skip);
       expect(await cell.runtime.stats(cell.cellId)).toBeNull();
       const limits = { memory: 128 * mebibyte, cpus: 1, pids: 100, disk: null };
       await cell.runtime.start({ ...cell.spec(['sleep', '300']), ...confined(cell, { limits }) }, never);
@@ -231,7 +231,7 @@ function confined(cell: CellUnderTest, change: Partial<Confinement>): { confinem
 }
 
 /** Where nothing limits a cell, what eats memory or forks would take the machine with it. */
-function unlessUnlimited({ runtime }: CellUnderTest, skip: TestContext['skip']): void {
+function skipWhereUnlimited({ runtime }: CellUnderTest, skip: TestContext['skip']): void {
   const why = runtime.unsupported.resources;
   skip(why !== undefined, why);
 }
