@@ -63,8 +63,9 @@ const suites: Readonly<Record<string, Suite>> = {
   hostile: { project: 'hostile' },
   replay: { project: 'replay' },
   e2e: { project: 'e2e' },
-  chaos: { project: 'chaos' },
-  'chaos-bubblewrap': { project: 'chaos', env: inBubblewrap },
+  // Steps alternate: what is struck at one step in plain cells is struck at the next in confined ones.
+  chaos: { project: 'chaos', env: { AGENT_CELLS_CHAOS_HALF: 'first' } },
+  'chaos-bubblewrap': { project: 'chaos', env: { AGENT_CELLS_CHAOS_HALF: 'second', ...inBubblewrap } },
 };
 
 /** What of vitest's JSON report is summed. */

@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nameOf } from './pair.ts';
 import { planOf } from './plan.ts';
@@ -7,9 +8,13 @@ import type { Trial } from './run.ts';
 
 const seed = Date.now() % 1_000_000;
 const random = randomFrom(seed);
-const { acts } = await planOf({ quick: true, only: [], cells: 0, random });
+const half = v.parse(v.optional(v.picklist(['first', 'second'])), process.env['AGENT_CELLS_CHAOS_HALF']);
+const { acts } = await planOf({ quick: true, ...(half === undefined ? {} : { half }), only: [], cells: 0, random });
 
-/** The part of `npm run chaos` that is run with every change: each fault at each of its steps is a test. */
+/**
+ * The part of `npm run chaos` that is run with every change: each fault at each of its steps is a test. `AGENT_CELLS_CHAOS_HALF` names the
+ * half of it that is run, if not all.
+ */
 describe(`a cell, whatever is done to it (seed ${seed}),`, () => {
   let theatre: Theatre;
   const trials: Trial[] = [];

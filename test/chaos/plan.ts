@@ -8,9 +8,13 @@ export type Act =
   | { kind: 'cells'; setting: Setting; pairs: readonly Pair[] }
   | { kind: 'storm'; setting: Setting; cells: number };
 
+type Half = 'first' | 'second';
+
 export interface PlanOptions {
   /** The part that is tried with every change. */
   quick: boolean;
+  /** Every other pair, from the first on or from the second: suites in two runtimes share the pairs. Default: all */
+  half?: Half;
   /** `<fault>` or `<fault>@<step>`: nothing but these, where there are any. */
   only: readonly string[];
   /** How many cells at least; what the pairs do not need meets faults at random. */
@@ -42,13 +46,18 @@ const quick = [
 
 const stormSize = 20;
 
+/** What is left of the number of a pair, divided by two. */
+const halves: Readonly<Record<Half, number>> = { first: 0, second: 1 };
+
 /** Puts the pairs of a run into acts: in one setting after the other, the cells of a fault of the host together. */
 export async function planOf(options: PlanOptions): Promise<{ acts: Act[]; skipped: Skipped }> {
   const possible = await Promise.all(
     faults.map(async (fault) => ({ fault, why: (await fault.impossible?.()) ?? null })),
   );
+  const wanted = faults.flatMap(({ pairs }) => pairs.filter((pair) => isWanted(pair, options)));
+  const shared = new Set(wanted.filter((_, index) => options.half === undefined || index % 2 === halves[options.half]));
   const chosen = possible.flatMap(({ fault, why }) => {
-    const pairs = fault.pairs.filter((pair) => isWanted(pair, options));
+    const pairs = fault.pairs.filter((pair) => shared.has(pair));
     return pairs.length === 0 ? [] : [{ fault: { ...fault, pairs }, why }];
   });
   const able = chosen.flatMap(({ fault, why }) => (why === null ? [fault] : []));
