@@ -21,6 +21,8 @@ if (program === undefined) stop('usage: node scripts/bootstrap.mjs <script.ts | 
 
 checkNode();
 if (missingPackages(root)?.length !== 0) install();
+// A worker, a supervisor or a command is up in half the time when Node.js finds compiled what it loads.
+process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'node-compile');
 runOn(workingNode(), [fileOf(program), ...rest], binDirectory);
 
 function checkNode() {
