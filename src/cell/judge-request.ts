@@ -1,6 +1,7 @@
 import type { ParsedCellRequest } from '../domain/request.ts';
 import { findTemplate } from '../templates/load.ts';
 import type { AgentTemplate } from '../templates/template.ts';
+import { enforcedFields } from '../runtimes/runtime.ts';
 import type { CellHost } from './host.ts';
 import { modelOf } from './keep-lease.ts';
 import { whyNotAllowed } from './limits.ts';
@@ -27,8 +28,14 @@ export async function faultOfRequest(host: JudgingHost, request: ParsedCellReque
   const { runtime, probe } = host.runtimes[name];
   if (!probe.usable)
     return { field: 'runtime', why: `${name} is not available on this host: ${probe.why}; ${probe.try}` };
-  const wanted = { resources: request.resources ?? template.resources, network: request.network };
-  for (const field of ['resources', 'network'] as const) {
+  const resources = request.resources ?? template.resources;
+  const wanted = {
+    resources,
+    'resources.cpus': resources?.cpus,
+    'resources.pids': resources?.pids,
+    network: request.network,
+  };
+  for (const field of enforcedFields) {
     const why = runtime.unsupported[field];
     if (wanted[field] !== undefined && why !== undefined)
       return { field, why: `the ${name} runtime cannot enforce it: ${why}` };

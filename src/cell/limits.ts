@@ -10,7 +10,7 @@ const usualPids = 1024;
 
 /**
  * What a cell may use at most: as its request says, else as its agent type does, else as is usual on this host. A runtime that cannot
- * limit, limits nothing but the size of a file; a request that names limits was refused before.
+ * limit, limits nothing but the size of a file; a request that names what it cannot limit was refused before.
  *
  * @param times how many times this memory; default 1
  */
@@ -24,13 +24,14 @@ export function limitsOf(
   if (!runtime.confines) return noLimits;
   const disk = host.cellDisk;
   // The size of files takes no control groups.
-  if (runtime.unsupported.resources !== undefined) return { ...noLimits, disk };
+  const { unsupported } = runtime;
+  if (unsupported.resources !== undefined) return { ...noLimits, disk };
   const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
   const memory = wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory);
   return {
     memory: Math.round(memory * times),
     cpus: wanted.cpus ?? null,
-    pids: wanted.pids ?? usualPids,
+    pids: unsupported['resources.pids'] === undefined ? (wanted.pids ?? usualPids) : null,
     disk,
   };
 }

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import which from 'which';
 import type { GroupRoot } from './cgroup-root.ts';
 import type { FoundLimitRoot } from './limit-root.ts';
+import { countsInNamespaces } from './process-limit.ts';
 import type { Probe } from './runtime.ts';
 
 const execute = promisify(execFile);
@@ -84,6 +85,13 @@ async function remedy(refusal: string): Promise<string> {
     : 'see what bubblewrap says';
 }
 
+function withoutGroups(why: string): string {
+  const looked = 'memory is limited by looking at it some times a second';
+  return countsInNamespaces()
+    ? `${looked}, the number of processes by the kernel for the server and each command, and processors are not limited: ${why}`
+    : `${looked}; processors and the number of processes are not limited: ${why}`;
+}
+
 function notesOf({ limitRoot, groupRoot, filtered }: BubblewrapHost, isRoot: boolean, version: string): string[] {
   return [
     `${version}: a cell sees the system read-only, its own files and its own processes, and has no network but its model`,
@@ -94,7 +102,7 @@ function notesOf({ limitRoot, groupRoot, filtered }: BubblewrapHost, isRoot: boo
       ? 'a filter keeps system calls out that programs do not need'
       : `there is no filter of system calls for ${process.arch}`,
     limitRoot.root === null
-      ? `memory, processors and number of processes are not limited: ${limitRoot.why}`
+      ? withoutGroups(limitRoot.why)
       : `memory, processors and number of processes are limited by control groups (version ${limitRoot.root.version})`,
     groupRoot.root === null
       ? `a cell ends with its process namespace, and its processes are found by markers (${groupRoot.why})`

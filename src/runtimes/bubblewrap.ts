@@ -8,12 +8,14 @@ import type { Launch } from './launch.ts';
 import { createLimitGroups } from './limit-groups.ts';
 import type { FoundLimitRoot } from './limit-root.ts';
 import type { CellRuntime, ProcessSpec } from './runtime.ts';
+import { countsInNamespaces, withProcesses } from './process-limit.ts';
 import { sandboxOf, type SandboxPrograms } from './sandbox.ts';
 import { seccompProgram } from './seccomp.ts';
+import { createWatchedLimits } from './watched-limits.ts';
 import { createCellWays } from './ways.ts';
 
 export interface BubblewrapOptions extends DetachedOptions {
-  /** By what cells are limited. Default: by nothing. */
+  /** The control groups by which cells are limited. Default: none, and then they are watched. */
   limitRoot?: FoundLimitRoot;
 }
 
@@ -23,7 +25,8 @@ export interface BubblewrapOptions extends DetachedOptions {
  */
 export function createBubblewrapRuntime(options: BubblewrapOptions): CellRuntime {
   const { limitRoot = { root: null, why: 'nobody looked for control groups' }, groupRoot = noGroups } = options;
-  const limits = createLimitGroups(limitRoot.root, options.owner);
+  const { root } = limitRoot;
+  const limits = root === null ? createWatchedLimits(options.owner) : createLimitGroups(root, options.owner);
   const filter = seccompProgram();
   const ways = createCellWays();
 
@@ -31,24 +34,30 @@ export function createBubblewrapRuntime(options: BubblewrapOptions): CellRuntime
     {
       name: 'bubblewrap',
       confines: true,
-      unsupported: limits === undefined && limitRoot.root === null ? { resources: limitRoot.why } : {},
+      unsupported: 'why' in limitRoot ? unlimitedWithoutGroups(limitRoot.why) : {},
       probe: () => probeBubblewrap({ limitRoot, groupRoot, filtered: filter !== null }),
       async launch(spec: ProcessSpec, part: string): Promise<Launch> {
         const { cellId, confinement, command } = spec;
         if (confinement === undefined) throw new Error(`what cell ${cellId} may see was not said`);
         await ways.open(cellId, part, confinement);
-        const inner = inCell(command, confinement, spec.env);
         const programs = await sandboxPrograms();
+        const inside = inCell(command, confinement, spec.env);
+        const inner = root === null ? withProcesses(inside, confinement.limits.pids, programs) : inside;
         const sandbox = await sandboxOf(inner, spec.directory, confinement, programs, cellUser(cellId), filter);
         return { ...sandbox, directory: '/', groups: [] };
       },
       target: (cellId, serverPort) => ways.target(cellId, serverPort),
       ended: (cellId, part) => ways.close(cellId, part),
       released: (cellId) => ways.close(cellId),
-      ...(limits === undefined ? {} : { limits }),
+      limits,
     },
     options,
   );
+}
+
+/** What cannot be limited where there are no control groups, each with the reason. */
+function unlimitedWithoutGroups(why: string): CellRuntime['unsupported'] {
+  return { 'resources.cpus': why, ...(countsInNamespaces() ? {} : { 'resources.pids': why }) };
 }
 
 /** @throws when bubblewrap is not there */

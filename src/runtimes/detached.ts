@@ -7,7 +7,7 @@ import { cellStats } from './cell-stats.ts';
 import type { GroupRoot } from './cgroup-root.ts';
 import { endProcesses } from './end-processes.ts';
 import type { Launch } from './launch.ts';
-import { type LimitGroups, noLimits } from './limit-groups.ts';
+import { type CellLimits, noLimits } from './limit-groups.ts';
 import { createPortHolder, type PortHolder, type RelayTarget } from './port-holder.ts';
 import { runCommand } from './process-exec.ts';
 import { belongsTo, currentBootId, isAlive, isSame, type ProcessEntry, scanProcesses } from './processes.ts';
@@ -39,7 +39,7 @@ export interface DetachedKind {
   /** Where the server of a cell is reached that listens on this port. */
   target(cellId: string, serverPort: number): Promise<RelayTarget>;
   /** Limits of cells; left out where there are none. */
-  limits?: LimitGroups;
+  limits?: CellLimits;
   /** Called when a process or a command has ended with all that belongs to it. Idempotent. */
   ended?(cellId: string, part: string): Promise<void>;
   /** Called when all processes of a cell have ended. Idempotent. */

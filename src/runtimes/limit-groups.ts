@@ -7,17 +7,17 @@ import type { Limits } from './runtime.ts';
 /** No limit at all. */
 export const noLimits: Limits = { memory: null, cpus: null, pids: null, disk: null };
 
-/** The control groups by which the kernel limits what a cell uses, all of its processes together. */
-export interface LimitGroups {
-  /** Sets the limits of a cell, and answers the directories of the groups that its processes have to join for them. Idempotent. */
+/** What limits what a cell uses, all of its processes together. */
+export interface CellLimits {
+  /** Sets the limits of a cell, and answers the directories of the control groups that its processes have to join for them. Idempotent. */
   enter(cellId: string, limits: Limits): Promise<string[]>;
   /** The memory limit that is in force, bytes; null for none. */
   memoryLimit(cellId: string): Promise<number | null>;
-  /** How many processes of the cell the kernel ended for its memory since the groups were made. */
+  /** How many processes of the cell were ended for its memory since its limits were set first. */
   memoryEnds(cellId: string): Promise<number>;
-  /** Removes the groups of a cell, whose processes have ended. Idempotent. */
+  /** Removes the limits of a cell, whose processes have ended. Idempotent. */
   remove(cellId: string): Promise<void>;
-  /** The cells whose groups have nothing in them. */
+  /** The cells whose control groups have nothing in them. */
   listEmpty(): Promise<string[]>;
 }
 
@@ -27,9 +27,8 @@ const cpuPeriod = 100_000;
 type Files = readonly [controller: Controller, name: string, value: string][];
 type Controller = 'memory' | 'cpu' | 'pids';
 
-/** @param root what `findLimitRoot` answered; null where it found none */
-export function createLimitGroups(root: LimitRoot | null, owner: string): LimitGroups | undefined {
-  if (root === null) return undefined;
+/** Limits by control groups, which the kernel keeps. */
+export function createLimitGroups(root: LimitRoot, owner: string): CellLimits {
   const place = (controller: Controller, cellId: string) => join(root[controller], groupName(owner), cellId);
   // In version 2 the three are one directory.
   const directories = (cellId: string) => [...new Set(controllers.map((controller) => place(controller, cellId)))];

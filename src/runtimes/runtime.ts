@@ -85,13 +85,13 @@ export interface ExecResult {
   outputBytes: number;
   /** How much of it is not in the log file, which has a maximum size: it keeps the beginning and the end. */
   outputBytesLeftOut: number;
-  /** Meanwhile the kernel ended a process for the memory limit of the cell, as far as that can be told. */
+  /** Meanwhile a process was ended for the memory limit of the cell, as far as that can be told. */
   outOfMemory?: true;
 }
 
 export type RuntimeStatus =
   | { kind: 'running' }
-  /** `outOfMemory` where the kernel ended it for its limit, as far as that can be told. */
+  /** `outOfMemory` where it was ended for its limit, as far as that can be told. */
   | { kind: 'exited'; exitCode: number | null; outOfMemory?: boolean }
   | { kind: 'gone'; outOfMemory?: boolean };
 
@@ -106,6 +106,10 @@ export interface RuntimeStats {
   processes: number;
 }
 
+/** Fields of a request that a runtime enforces, or says that it does not: `resources` for all of its parts. */
+export const enforcedFields = ['resources', 'resources.cpus', 'resources.pids', 'network'] as const;
+export type EnforcedField = (typeof enforcedFields)[number];
+
 /**
  * How a cell's processes are confined. `confines` says whether they are: then each is started with a `Confinement`, a server listens on
  * `confinedServerPort`, and a command gets a confinement of its own, of the same kind.
@@ -117,7 +121,7 @@ export interface CellRuntime {
   readonly name: IsolationName;
   readonly confines: boolean;
   /** Request fields that this runtime cannot enforce, each with the reason. */
-  readonly unsupported: Readonly<Partial<Record<'resources' | 'network', string>>>;
+  readonly unsupported: Readonly<Partial<Record<EnforcedField, string>>>;
   /** Asked once when the worker starts. */
   probe(): Promise<Probe>;
   /** Starts a process that outlives the worker. When the signal aborts meanwhile, what was started is ended. */

@@ -48,7 +48,7 @@ export function startSampling(
         workflowId: owner.workflowId,
         runtime,
         memory: stats.memory,
-        memoryLimit: memoryLimitOf(stats, host),
+        memoryLimit: lease.limits.memory ?? memoryLimitOf(stats, host),
         cpuPercent: cpuPercent(looks.get(cellId), now),
         processes: stats.processes,
       };

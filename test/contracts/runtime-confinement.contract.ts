@@ -4,7 +4,7 @@ import { type RequestListener, createServer } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, describe, expect, test } from 'vitest';
 import { giveToCell } from '../../src/runtimes/cell-user.ts';
-import { type Confinement, modelPort, modelSocketName } from '../../src/runtimes/runtime.ts';
+import { type Confinement, type EnforcedField, modelPort, modelSocketName } from '../../src/runtimes/runtime.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { type CellUnderTest, script } from './cell-under-test.ts';
 
@@ -151,7 +151,7 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
 
     test('keeps the number of processes below its limit, and ends a fork bomb', async ({ skip }) => {
       await using cell = await newCell();
-      skipWhereUnlimited(cell, skip);
+      skipWhereUnlimited(cell, skip, 'resources.pids');
       const limits = { memory: 256 * mebibyte, cpus: null, pids: 60, disk: null };
       const bomb = cell.command(script('fork-bomb'), { timeoutMs: 2_000 });
       const result = cell.runtime.exec({ ...bomb, ...confined(cell, { limits }) }, never);
@@ -231,8 +231,8 @@ function confined(cell: CellUnderTest, change: Partial<Confinement>): { confinem
 }
 
 /** Where nothing limits a cell, what eats memory or forks would take the machine with it. */
-function skipWhereUnlimited({ runtime }: CellUnderTest, skip: TestContext['skip']): void {
-  const why = runtime.unsupported.resources;
+function skipWhereUnlimited({ runtime }: CellUnderTest, skip: TestContext['skip'], field?: EnforcedField): void {
+  const why = runtime.unsupported.resources ?? (field && runtime.unsupported[field]);
   skip(why !== undefined, why);
 }
 

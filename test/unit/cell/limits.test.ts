@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { faultOfRequest, type JudgingHost } from '../../../src/cell/judge-request.ts';
 import { limitsOf } from '../../../src/cell/limits.ts';
+import { parseCellRequest } from '../../../src/domain/request.ts';
 import { makeRuntimes } from '../../../src/runtimes/index.ts';
 import type { FoundLimitRoot } from '../../../src/runtimes/limit-root.ts';
 import type { Probe } from '../../../src/runtimes/runtime.ts';
@@ -25,15 +27,31 @@ describe('the limits of a cell', () => {
     expect(more).toMatchObject({ memory: 1536 * mebibyte, disk: 10 * mebibyte });
   });
 
-  test('have the size of a file alone where the host has no control groups, and nothing where nothing is confined', () => {
-    const unlimited = { memory: null, cpus: null, pids: null };
+  test('need no control groups but for processors, which are refused without them', async () => {
     const host = hostWith(none);
-    expect(limitsOf(host, { agentType: 'worker' }, 'bubblewrap')).toEqual({ ...unlimited, disk: 10 * mebibyte });
-    expect(limitsOf(host, { agentType: 'worker' }, 'process')).toEqual({ ...unlimited, disk: null });
+    const usual = { memory: 1024 * mebibyte, cpus: null, pids: 1024, disk: 10 * mebibyte };
+    expect(limitsOf(host, { agentType: 'worker' }, 'bubblewrap')).toEqual(usual);
+    const request = {
+      taskId: 'task',
+      agentId: 'agent',
+      prompt: 'Do it.',
+      runtime: 'bubblewrap',
+      resources: { cpus: 1.5 },
+    };
+    const parsed = parseCellRequest(request);
+    expect(parsed.ok && (await faultOfRequest(host, parsed.request))).toMatchObject({
+      field: 'resources.cpus',
+      why: 'the bubblewrap runtime cannot enforce it: there are none',
+    });
+  });
+
+  test('are none where nothing is confined', () => {
+    const unlimited = { memory: null, cpus: null, pids: null, disk: null };
+    expect(limitsOf(hostWith(groups), { agentType: 'worker' }, 'process')).toEqual(unlimited);
   });
 });
 
-function hostWith(limitRoot: FoundLimitRoot): Parameters<typeof limitsOf>[0] {
+function hostWith(limitRoot: FoundLimitRoot): Parameters<typeof limitsOf>[0] & JudgingHost {
   const made = makeRuntimes({ owner: 'test', limitRoot });
   const probe: Probe = { usable: true, notes: [] };
   return {
@@ -43,6 +61,11 @@ function hostWith(limitRoot: FoundLimitRoot): Parameters<typeof limitsOf>[0] {
       docker: { runtime: made.docker, probe },
     },
     templates: builtInTemplates,
+    defaultRuntime: 'process',
+    opencode: {},
+    opencodeFile: null,
+    behindGateway: false,
+    providerEnvironment: {},
     serverMemory: 1024 * mebibyte,
     cellDisk: 10 * mebibyte,
   };
