@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { afterAll } from 'vitest';
 import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
+import { version } from '../../../src/domain/version.ts';
 import { createGateway } from '../../../src/gateway/gateway.ts';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
 import type { CellRuntime } from '../../../src/runtimes/runtime.ts';
@@ -39,7 +40,7 @@ runtimeContract({
 async function serve(runtime: CellRuntime): Promise<SupervisorClient> {
   const directory = servers.use(await temporaryDirectory());
   const info = () =>
-    Promise.resolve({ apiVersion, version: 'test', pid: process.pid, startedAt: Date.now(), cells: [], workers: 0 });
+    Promise.resolve({ apiVersion, version, pid: process.pid, startedAt: Date.now(), cells: [], workers: 0 });
   const gateway = servers.use(createGateway({ ledgerOf: () => join(directory.path, 'ledger') }));
   const api = createApi({
     // One at a time is under test, whatever its name.
