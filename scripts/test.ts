@@ -2,6 +2,7 @@
  * Runs the checks and the test suites, one after the other whatever fails, and sums them up.
  * `scripts/test.ts` runs all; `scripts/test.ts lint unit` runs those that are named. The last line is `N passed, N failed, N skipped`.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -13,6 +14,8 @@ import * as v from 'valibot';
 import { abortAtSignals } from '../src/cli/abort-at-signals.ts';
 import { UserError } from '../src/domain/user-error.ts';
 import { findTemporal } from '../src/temporal/find-temporal.ts';
+import { endRun } from '../test/support/end-run.ts';
+import { runMarker } from '../test/support/run.ts';
 
 interface Counts {
   passed: number;
@@ -142,7 +145,9 @@ async function runSuite(name: string, { project, files = [], env = {} }: Suite, 
   try {
     const file = join(directory, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const failed = await fails('vitest', ['run', '--project', project, ...reporters, ...files], env, signal);
+    const marked = { ...env, [runMarker]: randomBytes(4).toString('hex') };
+    const failed = await fails('vitest', ['run', '--project', project, ...reporters, ...files], marked, signal);
+    if (signal.aborted) await endRun(marked[runMarker]);
     const outcome = await outcomeOf(file);
     if (!failed || outcome.failed > 0) return outcome;
     return {
