@@ -16,12 +16,12 @@ const call = 2_100;
 const tokenBudget = 10_000;
 const patience = 2_700_000;
 
-/** How many cells at once, in each runtime. Fifty take a quarter of an hour of two processors: `AGENT_CELLS_FLEET=50` is for that. */
-const size = Number(process.env['AGENT_CELLS_FLEET'] ?? 8);
+/** How many cells at once, in each runtime. Fifty take a quarter of an hour of two processors each: `AGENT_CELLS_FLEET=50` is for that. */
+const wanted = process.env['AGENT_CELLS_FLEET'];
 const fleets: readonly [IsolationName, number][] = [
-  ['process', size],
-  ['bubblewrap', Math.min(size, 4)],
-  ['docker', Math.min(size, 4)],
+  ['process', Number(wanted ?? 8)],
+  ['bubblewrap', Number(wanted ?? 4)],
+  ['docker', Number(wanted ?? 4)],
 ];
 
 describe.each(fleets)('of %s cells, %i agents without an end', (runtime, size) => {
