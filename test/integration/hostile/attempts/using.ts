@@ -32,9 +32,10 @@ print scalar(@p), " run\\n"; kill "KILL", @p; waitpid $_, 0 for @p; exit(@p < 40
   },
   {
     name: 'fill-disk',
-    tries: 'write a file of 300 MiB into the worktree, with a quota of 200 MiB',
+    tries: 'make a file of 300 MiB in the worktree, with a quota of 200 MiB',
     through: 'test command',
-    script: `trap 'rm -f filling' EXIT; head -c 300M /dev/zero > filling`,
+    // With a hole: what takes 200 MiB on the disk may be seen by the worker in that moment, which ends the cell before there is a verdict.
+    script: `trap 'rm -f filling' EXIT; dd if=/dev/zero of=filling bs=1M seek=299 count=1`,
     process: ['succeeds', 'it is within the quota of 10 GiB, which the worker measures and no kernel enforces'],
     confined: 'no file may be larger than the quota of the cell, and the cell ends when all are',
   },
