@@ -60,7 +60,9 @@ const suites: Readonly<Record<string, Suite>> = {
   // What befalls whole cells, once more in cells that are confined; the rest of the suite is not about a runtime, or names its own.
   'integration-bubblewrap': {
     project: 'integration',
-    files: ['cancel', 'commit', 'messages', 'recovery', 'temporal-lost'].map((name) => `cells/${name}.test.ts`),
+    files: ['cancel', 'commit', 'idempotence', 'isolation', 'life', 'messages', 'recovery', 'temporal-lost'].map(
+      (name) => `cells/${name}.test.ts`,
+    ),
     env: inBubblewrap,
   },
   hostile: { project: 'hostile' },

@@ -1,7 +1,6 @@
 import { waitUntil } from '../../support/wait-until.ts';
-import { cellMarker } from '../../../src/domain/names.ts';
-import { opencodeBinary } from '../../../src/opencode/binary.ts';
-import { isRunning, processesMarked } from '../../support/processes.ts';
+import { openCodeOf } from '../../support/host-state.ts';
+import { isRunning } from '../../support/processes.ts';
 import type { HeldCell } from '../held-cell.ts';
 import type { Fault, Pair } from '../pair.ts';
 
@@ -44,15 +43,4 @@ async function strikeServer(cell: HeldCell, signal: NodeJS.Signals): Promise<voi
   const pid = await openCodeOf(lease.cellId);
   process.kill(pid, signal);
   if (signal === 'SIGKILL') await waitUntil(async () => !(await isRunning(pid)));
-}
-
-/** OpenCode's own process: what the lease names may be the sandbox around it, which stops without it. */
-async function openCodeOf(cellId: string): Promise<number> {
-  let found: number | undefined;
-  await waitUntil(async () => {
-    const marked = await processesMarked(cellMarker, cellId);
-    found = marked.find(({ command }) => command.startsWith(`${opencodeBinary} serve`))?.pid;
-    return found !== undefined;
-  });
-  return found ?? Number.NaN;
 }

@@ -41,7 +41,11 @@ describe('a request that this host cannot serve', () => {
       ['docker', { runtime: 'docker' }, /^runtime: docker is not available on this host/],
       ['resources', { runtime: 'process', resources: { memory: '1g' } }, /^resources: the process runtime cannot/],
       ['network', { runtime: 'process', network: 'none' }, /^network: the process runtime cannot/],
-      ['allow', { network: { allow: ['example.com:443'] } }, /^network: the process runtime cannot/],
+      [
+        'allow',
+        { runtime: 'process', network: { allow: ['example.com:443'] } },
+        /^network: the process runtime cannot/,
+      ],
     ];
     const refused = await Promise.all(
       cases.map(async ([agentId, request]) =>

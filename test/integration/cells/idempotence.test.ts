@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { proveServer } from '../../../src/opencode/server.ts';
 import { cellSecret } from '../../../src/cell/secret.ts';
 import { type CellHostUnderTest, type Steps, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
-import { leasesIn, serverIn } from '../../support/host-state.ts';
+import { isServer, leasesIn, serverIn } from '../../support/host-state.ts';
 import { processesMarked } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
 import { places, turnsOf } from '../../support/turns.ts';
@@ -43,7 +43,8 @@ describe('a step that runs a second time, in another worker process, finds what 
     ]);
     expect(later).toEqual([first, first]);
     expect(await serverIn(place.stateDirectory, cellId)).toBe(pid);
-    expect((await processesMarked(cellMarker, cellId)).map((process) => process.pid)).toEqual([pid]);
+    const servers = (await processesMarked(cellMarker, cellId)).filter(({ command }) => isServer(command));
+    expect(servers.map((process) => process.pid)).toEqual([pid]);
     const address = { port: first.port, worktree: first.worktree, password };
     expect(await proveServer(address, new AbortController().signal)).toBe(first.versions.opencode);
   });

@@ -6,6 +6,7 @@ import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { leasesIn } from '../../support/host-state.ts';
 import { scrape, valueOf } from '../../support/prometheus.ts';
 import { remainsOf } from '../../support/remains.ts';
+import { testRuntime } from '../../support/test-runtime.ts';
 import { waitingFor } from '../../support/turns.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -81,7 +82,7 @@ describe('a worker', { timeout: 300_000 }, () => {
     expect(more('cells_failed_total', { type: 'ModelUnavailable' })).toBe(1);
     for (const status of ['committed', 'reverted', 'ModelUnavailable']) {
       for (const part of ['spawn', 'execution', 'teardown', 'total'])
-        expect(more(`cells_${part}_duration_seconds_count`, { status, runtime: 'process' }), part).toBe(1);
+        expect(more(`cells_${part}_duration_seconds_count`, { status, runtime: testRuntime() }), part).toBe(1);
     }
     const [committed, reverted] = outcomes.map((outcome) => (outcome.kind === 'verdict' ? outcome.result : null));
     expect(more('cells_total_duration_seconds_sum', { status: 'committed' })).toBeCloseTo(
@@ -113,7 +114,7 @@ describe('a worker', { timeout: 300_000 }, () => {
     const cell = await fleet.start('slow');
     await waitUntil(() => waitingFor(fleet.model, 'slow', 2) === 1, 120_000);
     const samples = await scrape(fleet.metricsUrl);
-    expect(valueOf(samples, 'cells_active', { runtime: 'process' })).toBe(1);
+    expect(valueOf(samples, 'cells_active', { runtime: testRuntime() })).toBe(1);
     expect(valueOf(samples, 'cells_ports_in_use')).toBe(1);
     expect(valueOf(samples, 'cells_memory_bytes')).toBeGreaterThan(50 * 1024 * 1024);
     const { cellId, port } = (await cellState(fleet.client, cell.workflowId)).cell;
