@@ -1,4 +1,4 @@
-import { appendFile, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, appendFile, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 
@@ -63,13 +63,17 @@ export async function readJournal<Entry extends Line>(
   schema: v.GenericSchema<unknown, Entry>,
   since: number,
 ): Promise<Entry[]> {
-  const files: string[] = [];
+  // Held open from before the others are looked for: when it is set aside meanwhile, it is read here, and once.
+  await using current = await open(file, 'r').catch(nullIfGone);
+  const inode = (await current?.stat())?.ino;
+  const files: (string | FileHandle)[] = [];
   for (const old of await segmentsOf(file)) {
     const found = await stat(old).catch(() => null);
-    if (found !== null && found.mtimeMs >= since) files.push(old);
+    if (found !== null && found.mtimeMs >= since && found.ino !== inode) files.push(old);
   }
+  if (current !== null) files.push(current);
   const entries: Entry[] = [];
-  for (const each of [...files, file]) entries.push(...(await readEntries(each, schema, since)));
+  for (const each of files) entries.push(...(await readEntries(each, schema, since)));
   return entries.toSorted((one, other) => one.at - other.at);
 }
 
@@ -82,7 +86,7 @@ function parseLines<Entry extends Line>(text: string, schema: v.GenericSchema<un
 }
 
 async function readEntries<Entry extends Line>(
-  file: string,
+  file: string | FileHandle,
   schema: v.GenericSchema<unknown, Entry>,
   since: number,
 ): Promise<Entry[]> {
@@ -90,9 +94,13 @@ async function readEntries<Entry extends Line>(
   return parseLines(text, schema).filter(({ at }) => at >= since);
 }
 
+/** When this process last set a file aside, milliseconds since the epoch: a second name of the same time would put one file in the place of another. */
+let lastAside = 0;
+
 /** Two processes may do so at once: then one more file is set aside, and nothing is lost. */
 async function setAside(file: string, keep: number): Promise<void> {
-  await rename(file, `${stem(file)}-${String(Date.now()).padStart(14, '0')}-${process.pid}.jsonl`).catch(nothingIfGone);
+  lastAside = Math.max(Date.now(), lastAside + 1);
+  await rename(file, `${stem(file)}-${String(lastAside).padStart(14, '0')}-${process.pid}.jsonl`).catch(nothingIfGone);
   const all = await segmentsOf(file);
   for (const old of all.slice(0, Math.max(0, all.length - keep))) await rm(old, { force: true });
 }
@@ -119,7 +127,9 @@ async function isCutOff(file: string): Promise<boolean> {
   return buffer.toString() !== '\n';
 }
 
-function nothingIfGone(error: unknown): string {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+const nothingIfGone = (error: unknown): string => nullIfGone(error) ?? '';
+
+function nullIfGone(error: unknown): null {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
   throw error;
 }

@@ -91,6 +91,15 @@ describe('a journal', () => {
     expect(heard.map(({ at }) => at)).toEqual([...Array.from({ length: 19 }, (_, index) => index + 1), 19]);
   });
 
+  test('keeps every line when it changes its file several times within a millisecond', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'quick.jsonl');
+    const journal = openJournal<Entry>(file, { segmentBytes: 1, segments: 500 });
+    const numbers = Array.from({ length: 300 }, (_, index) => index);
+    for (const at of numbers) await journal.append([{ at, text: 'line' }]);
+    expect((await readJournal(file, schema, 0)).map(({ at }) => at)).toEqual(numbers);
+  });
+
   test('passes over what it cannot read', async () => {
     await using directory = await temporaryDirectory();
     const file = join(directory.path, 'mixed.jsonl');
