@@ -1,4 +1,5 @@
 import type { RuntimeStats } from '../runtimes/runtime.ts';
+import type { Lease } from './lease.ts';
 
 /** What was seen of a cell when it was looked at last. */
 export interface Look {
@@ -17,6 +18,12 @@ export function cpuPercent(before: Look | undefined, now: Look): number | null {
   return Math.round((used / (now.at - before.at)) * 1000) / 10;
 }
 
-/** The limit that holds for a cell, bytes: the runtime's, else the one at which its host replaces its server. */
-export const memoryLimitOf = ({ memoryLimit }: RuntimeStats, { serverMemory }: { serverMemory: number }): number =>
-  memoryLimit ?? serverMemory;
+/**
+ * The limit that holds for a cell, bytes: the runtime's where it can be read, else the one that the cell was given, which its supervisor
+ * watches, else the one at which its host replaces its server.
+ */
+export const memoryLimitOf = (
+  { memoryLimit }: RuntimeStats,
+  { limits }: Pick<Lease, 'limits'>,
+  { serverMemory }: { serverMemory: number },
+): number => memoryLimit ?? limits.memory ?? serverMemory;

@@ -48,7 +48,7 @@ export function startSampling(
         workflowId: owner.workflowId,
         runtime,
         memory: stats.memory,
-        memoryLimit: lease.limits.memory ?? memoryLimitOf(stats, host),
+        memoryLimit: memoryLimitOf(stats, lease, host),
         cpuPercent: cpuPercent(looks.get(cellId), now),
         processes: stats.processes,
       };

@@ -43,7 +43,10 @@ async function inspect(cell: string, json: boolean, cli: Cli): Promise<void> {
     paths: { directory: paths.directory, worktree: lease.worktree, home, configFile, artifacts: paths.artifacts },
     ports: { held: lease.port },
     sockets: await socketsIn([paths.directory, modelSocket.replace(/\/out\/[^/]*$/, '')]),
-    stats: stats === null ? null : { ...stats, memoryLimit: memoryLimitOf(stats, config), enforced: stats.memoryLimit },
+    stats:
+      stats === null
+        ? null
+        : { ...stats, memoryLimit: memoryLimitOf(stats, lease, config), enforced: stats.memoryLimit },
     processes,
     mounts,
     gateway: account,

@@ -73,7 +73,7 @@ async function createLook(config: Config): Promise<() => Promise<StatsRow[]>> {
         runtime: lease.runtime,
         state: lease.state,
         memory: used.memory,
-        memoryLimit: memoryLimitOf(used, config),
+        memoryLimit: memoryLimitOf(used, lease, config),
         cpuPercent: cpuPercent(looks.get(lease.cellId), now),
         processes: used.processes,
       });
