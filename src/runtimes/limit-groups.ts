@@ -21,6 +21,15 @@ export interface CellLimits {
   listEmpty(): Promise<string[]>;
 }
 
+/** Where groups are made that only limit: in version 2 cells are limited by the groups in which they are anyhow. */
+export const limitDirectories = (root: LimitRoot | null): string[] =>
+  root?.version === 1 ? [...new Set(controllers.map((controller) => root[controller]))] : [];
+
+/** Removes the limits of all cells of a state directory, whose processes have ended. Idempotent. What cannot be removed now is found by `listEmpty`. */
+export async function removeLimits(owner: string, directories: readonly string[]): Promise<void> {
+  for (const directory of directories) await removeGroup(join(directory, groupName(owner))).catch(() => false);
+}
+
 /** The time within which processor time is dealt out, microseconds: the kernel's own default. */
 const cpuPeriod = 100_000;
 

@@ -9,9 +9,13 @@ export interface Lifeline {
   release(): Promise<void>;
 }
 
-/** Starts the watchdog of an owner's cells, and answers when it is on its post. One that dies is replaced at once. */
-export async function holdLifeline(owner: string, groupRoot: string | null): Promise<Lifeline> {
-  const words = groupRoot === null ? [owner] : [owner, groupRoot];
+/** Starts the watchdog of an owner's cells, and answers when it is on its post. One that dies is replaced at once. The roots are those of `endOwner`. */
+export async function holdLifeline(
+  owner: string,
+  groupRoot: string | null,
+  limitRoots: readonly string[],
+): Promise<Lifeline> {
+  const words = [owner, groupRoot ?? '', ...limitRoots];
   let released = false;
   const script = fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url));
   const start = () => {

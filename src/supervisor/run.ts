@@ -15,6 +15,7 @@ import { findRoots } from '../runtimes/found-roots.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
 import type { DockerHost } from '../runtimes/docker/probe.ts';
 import { makeRuntimes } from '../runtimes/index.ts';
+import { limitDirectories } from '../runtimes/limit-groups.ts';
 import { createApi } from './api.ts';
 import { auditedGateway, auditedRuntime } from './audited.ts';
 import { holdLifeline } from './lifeline.ts';
@@ -51,8 +52,9 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const { groupRoot, limitRoot } = await findRoots(options.groups);
   // What an earlier supervisor left has no keeper any more, and so has ended by definition.
   await untilNoWatchdog(owner);
-  await endOwner(owner, groupRoot.root);
-  const lifeline = await holdLifeline(owner, groupRoot.root);
+  const limitRoots = limitDirectories(limitRoot.root);
+  await endOwner(owner, groupRoot.root, limitRoots);
+  const lifeline = await holdLifeline(owner, groupRoot.root, limitRoots);
   stack.defer(() => lifeline.release());
 
   const ports = stack.use(createPortHolder());

@@ -1,8 +1,12 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import waitFor, { TimeoutError } from 'p-wait-for';
 import { cellMarker } from '../../src/domain/names.ts';
+import { groupsIn, isEmptyGroup } from '../../src/runtimes/cgroup.ts';
 import { findGroupRoot } from '../../src/runtimes/cgroup-root.ts';
+import { limitDirectories } from '../../src/runtimes/limit-groups.ts';
+import { findLimitRoot } from '../../src/runtimes/limit-root.ts';
 import { listeners, socketsOf } from './listeners.ts';
 import { runningProcesses } from './processes.ts';
 import { directoryPrefix, runMarker, testRun } from './run.ts';
@@ -78,17 +82,26 @@ async function tracesOfDirectories(): Promise<Trace[]> {
   return named.map((name) => [`directory ${name}`, `directory ${tmpdir()}/${name}`]);
 }
 
-/** Control groups with nothing in them: those of another run have processes. */
+/** Control groups with nothing in them, those that limit cells among them: those of another run have processes. */
 async function tracesOfGroups(): Promise<Trace[]> {
-  const { root } = await findGroupRoot();
-  if (root === null) return [];
-  const names = (await readdir(root)).filter((name) => /^agent-cells-[0-9a-f]{32}$/.test(name));
-  const empty = await Promise.all(
-    names.map(async (name) =>
-      /^populated 0$/m.test(await readFile(`${root}/${name}/cgroup.events`, 'utf8').catch(() => '')),
-    ),
-  );
-  return names.filter((_, index) => empty[index]).map((name) => [`group ${name}`, `control group ${root}/${name}`]);
+  const groups = await findGroupRoot();
+  const { root: limits } = await findLimitRoot(groups);
+  const roots = [groups.root ?? [], limitDirectories(limits)].flat();
+  const found = await Promise.all(roots.map(emptyGroupsIn));
+  return found.flat().map((path) => [`group ${path}`, `control group ${path}`]);
+}
+
+async function emptyGroupsIn(root: string): Promise<string[]> {
+  const names = (await groupsIn(root)).filter((name) => /^agent-cells-[0-9a-f]{32}$/.test(name));
+  const paths = names.map((name) => join(root, name));
+  const empty = await Promise.all(paths.map(isEmptyTree));
+  return paths.filter((_, index) => empty[index]);
+}
+
+async function isEmptyTree(directory: string): Promise<boolean> {
+  if (!(await isEmptyGroup(directory))) return false;
+  const below = await Promise.all((await groupsIn(directory)).map((name) => isEmptyTree(join(directory, name))));
+  return below.every(Boolean);
 }
 
 /** Its environment names another run, or a path in that run's temporary directories. */

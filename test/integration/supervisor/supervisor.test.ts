@@ -7,19 +7,13 @@ import { join } from 'node:path';
 import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
 import { PortTaken } from '../../../src/runtimes/port-holder.ts';
-import { stateDirectoryId } from '../../../src/cell/hostlock.ts';
 import { writeWarm } from '../../../src/cell/warm-record.ts';
-import { createCellGroups } from '../../../src/runtimes/cgroup.ts';
-import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
 import { connectSupervisor } from '../../../src/supervisor/client.ts';
 import { socketOf } from '../../../src/supervisor/protocol.ts';
 import { isRunning, runningProcesses } from '../../support/processes.ts';
 import { endSupervisor, hasGone, supervisedCell } from '../../support/supervised-cell.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-
-const groupRoot = await findGroupRoot();
-const noGroups = groupRoot.root === null;
 
 describe('the supervisor', () => {
   test('is started where none runs, and found again by the next worker', async () => {
@@ -53,33 +47,6 @@ describe('the supervisor', () => {
     process.kill((await cell.client.info()).pid, 'SIGKILL');
     await waitUntil(async () => (await cell.processes()).length === 0);
     expect(await cell.processes()).toEqual([]);
-  });
-
-  test.skipIf(noGroups)(
-    'ends those too that left their parent and their environment, and their control groups',
-    async () => {
-      await using cell = await supervisedCell();
-      const said = join(cell.stateDirectory, 'output.log');
-      await cell.start(`sh '${join(import.meta.dirname, '../../fixtures/processes/sheds-all.sh')}'; exec sleep 300`);
-      await waitUntil(async () => (await readFile(said, 'utf8')).includes('\n'));
-      const daemon = Number(await readFile(said, 'utf8'));
-      expect(await isRunning(daemon)).toBe(true);
-      process.kill((await cell.client.info()).pid, 'SIGKILL');
-      await waitUntil(async () => !(await isRunning(daemon)));
-      expect(await isRunning(daemon)).toBe(false);
-      const groups = createCellGroups(groupRoot.root ?? '', await stateDirectoryId(cell.stateDirectory));
-      await waitUntil(async () => (await groups.list()).length === 0);
-      expect(await groups.list()).toEqual([]);
-    },
-  );
-
-  test.skipIf(noGroups)('removes at its start what control groups an earlier one left', async () => {
-    await using directory = await temporaryDirectory();
-    const groups = createCellGroups(groupRoot.root ?? '', await stateDirectoryId(directory.path));
-    await groups.make(randomBytes(8).toString('hex'), 'server');
-    await using client = await connectSupervisor(directory.path);
-    expect(await groups.list()).toEqual([]);
-    await endSupervisor(client);
   });
 
   test('leaves no zombie of the processes that it started', async () => {
