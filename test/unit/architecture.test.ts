@@ -125,8 +125,8 @@ describe('the product', () => {
   test('starts git in one place, where the configuration of the user and of the agent is kept out of it', () => {
     // As a word of its own, by a path, or at the beginning of a command for a shell.
     const startsGit = /from 'simple-git'|(['"])(?:[\w/]*\/)?git\1|(?:execa|spawn|exec|execFile)\w*[(`]\s*['"`]?git /;
-    // The doctor asks for `git --version`, in no repository.
-    const allowed = ['src/git/git.ts', 'src/cli/doctor/host-checks.ts'];
+    // The doctor asks for `git --version`, in no repository; and whether an image has it is seen by its name.
+    const allowed = ['src/git/git.ts', 'src/cli/doctor/host-checks.ts', 'src/runtimes/docker/try-image.ts'];
     expect(pathsOf(product, startsGit).filter((path) => !allowed.includes(path))).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import type { Probe } from '../runtime.ts';
 import { connectEngine, type Engine, EngineElsewhere } from './client.ts';
 import { baseImageName, imageId } from './image.ts';
 import { seccompProfile } from './seccomp-profile.ts';
+import { whyNotImage } from './try-image.ts';
 
 export interface DockerHost {
   /** An image of the operator's; null for the base image that is made here. */
@@ -43,9 +44,16 @@ export async function probeDocker({ image, host }: Pick<DockerHost, 'image' | 'h
       why: `the engine does not have the image ${name}`,
       try: image === null ? 'run `cells image build`' : `load or pull it, or unset CELLS_DOCKER_IMAGE`,
     };
+  const fault = image === null ? null : await whyNotImage(engine, image);
+  if (fault !== null)
+    return {
+      usable: false,
+      why: `no cell can run in the image ${name}: ${fault}`,
+      try: 'add what it lacks to the image, or unset CELLS_DOCKER_IMAGE',
+    };
   if (image === null && (await which('socat', { nothrow: true })) === null)
     return { usable: false, why: 'there is no socat on the PATH', try: 'install socat' };
-  return { usable: true, notes: notesOf(String(info['ServerVersion']), name, image !== null) };
+  return { usable: true, notes: notesOf(String(info['ServerVersion']), name) };
 }
 
 function whyNoEngine(error: unknown): { why: string; try: string } {
@@ -61,7 +69,7 @@ function whyNoEngine(error: unknown): { why: string; try: string } {
   };
 }
 
-const notesOf = (version: string, image: string, own: boolean): string[] => [
+const notesOf = (version: string, image: string): string[] => [
   `engine ${version}, image ${image}: a cell sees the system read-only, its own files and its own processes, and has no network but its model`,
   process.getuid?.() === 0
     ? 'each cell has a user id of its own'
@@ -70,5 +78,4 @@ const notesOf = (version: string, image: string, own: boolean): string[] => [
   seccompProfile() === null
     ? `there is no filter of system calls of ours for ${process.arch}; the engine's own one holds`
     : 'a filter keeps system calls out that programs do not need',
-  ...(own ? ['the image has to bring sh, git and socat'] : []),
 ];
