@@ -208,13 +208,16 @@ async function makesRoom({ cells, workers, ...found }: SupervisorInfo, leave: Fo
   );
 }
 
+/** MiB. What it handles lives for a request; left alone, the engine came to keep 146 MiB of heap for 20 in use. */
+const engineFlags = ['--max-semi-space-size=4'];
+
 /** In a session of its own, so that it outlives the worker and hears nothing of its terminal. */
 async function launch(options: Launch): Promise<ChildProcess> {
   const { stateDirectory } = options;
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   await using log = await open(join(stateDirectory, 'supervisor.log'), 'a', 0o600);
   const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
-  const child = spawn(process.execPath, [main, JSON.stringify(options)], {
+  const child = spawn(process.execPath, [...engineFlags, main, JSON.stringify(options)], {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   });
