@@ -42,6 +42,8 @@ await writeFile(opencodeConfig, JSON.stringify({ ...opencodeProvider('http://127
 const env = {
   PATH: process.env['PATH'],
   CELLS_HOST_ID: 'bench',
+  // The runtime that can have servers booted ahead.
+  CELLS_RUNTIME: 'process',
   CELLS_STATE_DIR: join(directory.path, 'state'),
   CELLS_REPOSITORY: repository.path,
   CELLS_OPENCODE_CONFIG: opencodeConfig,
