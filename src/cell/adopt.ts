@@ -16,15 +16,18 @@ import { configName, writeConfig } from './write-config.ts';
 const loading = new AbortController().signal;
 
 /**
- * Gives a cell a server that was booted ahead, if there is one that fits; its worktree must be there. What it takes is deferred to `made`.
+ * Gives a cell a server that was booted ahead, if there is one that fits. What it takes is deferred to `made`.
  * Null when there is none, or the one that there was failed: then the cell boots its own.
  *
  * A configuration that a server of this worker has taken is not waited for again: loading goes on beside what comes next.
+ *
+ * @param worktree settles when the worktree is there, which the server needs last; what it rejects with is thrown
  */
 export async function adoptServer(
   host: CellHost,
   { cellId, request }: SpawnInput,
   lease: Lease & { worktree: string },
+  worktree: Promise<void>,
   made: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<AdoptedServer | null> {
@@ -42,15 +45,17 @@ export async function adoptServer(
     const port = await holdFreePort(host, lease, mark, own);
     await host.leases.update(cellId, { server: warm.ready.server });
     await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
-    await writeConfig(host, request, lease);
     const password = await cellSecret(host.stateDirectory, cellId);
     const address = { port, password, worktree: lease.worktree };
     await checkHealth(address, signal);
+    await worktree;
+    await writeConfig(host, request, lease);
     const loaded = openDirectory(address, loading);
     if (!host.proven.has(configName(lease))) await loaded;
     made.use(own.move());
     return { port, version: warm.ready.opencode, loaded };
   } catch (error) {
+    await worktree;
     signal.throwIfAborted();
     host.log.warn({ cellId, warm: warm.id, error }, 'a warm server could not be used; the cell boots its own');
     return null;

@@ -55,10 +55,13 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
   const place = { gitDirectory, path: paths.worktree };
   made.defer(async () => void (await removeWorktree(place)));
-  await addWorktree({ ...place, commit: baseCommit, signal });
-  await rememberProjectFile(place);
+  const added = addWorktree({ ...place, commit: baseCommit, signal }).then(() => rememberProjectFile(place));
   const cell = { ...lease, ...spawning };
-  const warm = await adoptServer(host, input, cell, made, signal);
+  const adopting = adoptServer(host, input, cell, added, made, signal);
+  // Both are over before anything is undone, whichever fails.
+  await Promise.allSettled([added, adopting]);
+  await added;
+  const warm = await adopting;
   const server = warm ?? (await bootAnew(host, input, cell, made, signal));
   const proven = (warm?.loaded ?? Promise.resolve()).then(() => {
     host.proven.add(configName(lease));
