@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rmdir, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { enterGroup, placesIn } from './cgroup.ts';
@@ -20,7 +20,8 @@ const cgroup2 = 0x63677270;
 
 /**
  * Finds the directory under which the groups of cells can be made: the top of the hierarchy where it is writable, else the group of
- * this process where it was delegated (systemd's `Delegate=yes`). Each is tried by putting a process into a group of it.
+ * this process where it was delegated (systemd's `Delegate=yes`), or that of its service where it has one within that
+ * (`DelegateSubgroup=`). Each is tried by putting a process into a group of it.
  */
 export async function findGroupRoot(setting: GroupSetting = 'auto'): Promise<GroupRoot> {
   if (setting === 'off') return { root: null, why: switchedOff };
@@ -35,14 +36,20 @@ export async function findGroupRoot(setting: GroupSetting = 'auto'): Promise<Gro
 }
 
 async function candidateRoots(): Promise<string[]> {
-  const [mounts, own] = await Promise.all(
+  const [mounts = '', own = ''] = await Promise.all(
     ['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8').catch(() => '')),
   );
-  const ownPath = /^0::(.*)$/m.exec(own ?? '')?.[1] ?? '/';
-  const places = mountPoints(mounts ?? '').map((mountPoint) => [mountPoint, join(mountPoint, ownPath)] as const);
+  return rootsToTry(mounts, own);
+}
+
+/** @param mounts `/proc/self/mountinfo` @param own `/proc/self/cgroup` */
+export function rootsToTry(mounts: string, own: string): string[] {
+  const ownPath = /^0::(.*)$/m.exec(own)?.[1] ?? '/';
+  // A group with a process in it cannot hand the controllers on, so a service that is to limit its cells is in a group below its own.
+  const service = dirname(ownPath).endsWith('.service') ? [dirname(ownPath)] : [];
   // Inside of a cell, a group at the top would be out of reach of the one who is to end that cell.
-  const nested = placesIn(own ?? '').length > 0;
-  return [...new Set(places.flatMap(([top, mine]) => (nested ? [mine] : [top, mine])))];
+  const paths = placesIn(own).length > 0 ? [ownPath] : ['/', ...service, ownPath];
+  return [...new Set(mountPoints(mounts).flatMap((mountPoint) => paths.map((path) => join(mountPoint, path, '.'))))];
 }
 
 /** Lines of mountinfo have the mount point as their fifth field, and the type after a hyphen. */

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { commandPart, enterGroup, placesIn } from '../../../src/runtimes/cgroup.ts';
-import { findGroupRoot } from '../../../src/runtimes/cgroup-root.ts';
+import { findGroupRoot, rootsToTry } from '../../../src/runtimes/cgroup-root.ts';
 import { createProcessRuntime } from '../../../src/runtimes/process.ts';
 
 const cell = '0123456789abcdef';
@@ -40,6 +40,29 @@ test('the words of a command stay words when it enters a group', () => {
 });
 
 describe('where control groups are made', () => {
+  const mounts = '30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n31 24 0:5 / /dev rw - devtmpfs dev rw\n';
+
+  test('is tried at the top first, and then in the group of the worker', () => {
+    expect(rootsToTry(mounts, '0::/\n')).toEqual(['/sys/fs/cgroup']);
+    const scope = '/user.slice/app.slice/terminal.scope';
+    expect(rootsToTry(mounts, `0::${scope}\n`)).toEqual(['/sys/fs/cgroup', `/sys/fs/cgroup${scope}`]);
+  });
+
+  test('is the group of the service where the worker is in one below that', () => {
+    const service = '/system.slice/agent-cells.service';
+    const [top, within, own] = rootsToTry(mounts, `0::${service}/worker\n`);
+    expect([top, within, own]).toEqual([
+      '/sys/fs/cgroup',
+      `/sys/fs/cgroup${service}`,
+      `/sys/fs/cgroup${service}/worker`,
+    ]);
+  });
+
+  test('is within the group of the cell where the worker itself runs in a cell', () => {
+    const path = `/agent-cells-a1/${cell}/server`;
+    expect(rootsToTry(mounts, `0::${path}\n`)).toEqual([`/sys/fs/cgroup${path}`]);
+  });
+
   test('is nowhere when they are switched off, and the probe of the runtime says what that means', async () => {
     const groupRoot = await findGroupRoot('off');
     expect(groupRoot).toEqual({ root: null, why: 'control groups are switched off' });
