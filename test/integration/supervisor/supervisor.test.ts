@@ -28,6 +28,9 @@ describe('the supervisor', () => {
     await using directory = await temporaryDirectory();
     const clients = await Promise.all(Array.from({ length: 4 }, () => connectSupervisor(directory.path)));
     const pids = new Set(await Promise.all(clients.map(async (client) => (await client.info()).pid)));
+    // One that comes too late to be it has seen that, and ended, before there is room for it.
+    const started = async () => (await runningProcesses()).filter(({ command }) => command.includes(directory.path));
+    await waitUntil(async () => (await started()).length === 1);
     const [first, ...others] = clients;
     for (const other of others) await other[Symbol.asyncDispose]();
     if (first) await endSupervisor(first);
