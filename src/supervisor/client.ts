@@ -19,8 +19,8 @@ import {
 
 /** How often an end is asked for while the supervisor still counts us as a worker. */
 const stopTries = 10;
-/** A supervisor answers its first question within this time, milliseconds. */
-const startLimit = 20_000;
+/** A supervisor answers its first question within this time, milliseconds; on a machine with much else to do it takes many seconds. */
+const startLimit = 60_000;
 
 /** The supervisor of a state directory, as its workers see it. */
 export interface SupervisorClient extends AsyncDisposable {
@@ -193,9 +193,10 @@ async function start(options: Launch, { info, leave }: Found): Promise<void> {
     if (child.exitCode === 0) child = await launch(options);
     return false;
   };
-  await pWaitFor(up, { interval: 50, timeout: startLimit });
-  if (failed() && !(await answers()))
-    throw new SupervisorError(`the supervisor did not start; see ${join(options.stateDirectory, 'supervisor.log')}`);
+  const log = join(options.stateDirectory, 'supervisor.log');
+  const message = new SupervisorError(`the supervisor did not answer within ${startLimit / 1000} seconds; see ${log}`);
+  await pWaitFor(up, { interval: 50, timeout: { milliseconds: startLimit, message } });
+  if (failed() && !(await answers())) throw new SupervisorError(`the supervisor did not start; see ${log}`);
 }
 
 /** Whether a supervisor of another version ends, so that ours takes its place: it does when nobody needs it. */
