@@ -98,11 +98,11 @@ async function createProgram(argv: readonly string[], cli: Cli): Promise<Command
 }
 
 /** The library registers commands of its own: ours makes room. */
-async function defineCompletion(program: Command, placeholder: Command): Promise<void> {
+async function defineCompletion(program: Command, ours: Command): Promise<void> {
   const { default: tab } = await import('@bomb.sh/tab/commander');
   const list = program.commands;
   // Commander keeps its sub-commands in this list and offers no way to take one out.
-  (list as Command[]).splice(list.indexOf(placeholder), 1);
+  (list as Command[]).splice(list.indexOf(ours), 1);
   tab(program, { completionCommandName: 'completion' });
 }
 
