@@ -1,65 +1,76 @@
 import { rename, rm } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { SpawnInput } from '../../activities/contract.ts';
 import { checkHealth, openDirectory } from '../opencode/server.ts';
+import { furnishSandbox } from './confine.ts';
 import type { CellHost } from './host.ts';
 import { holdFreePort } from './hold-port.ts';
 import type { Lease } from './lease.ts';
 import { cellPaths, warmPaths } from './paths.ts';
+import { releaseWorktree } from './release-worktree.ts';
 import { cellSecret } from './secret.ts';
 import { adoptedBy, adoptedFile, serverPlace } from './server-place.ts';
 import { discard } from './trash.ts';
 import { isUsable } from './warm-pool.ts';
 import { type WarmServer, claimWarm, listWarm } from './warm-record.ts';
+import { warmLimits } from './warm-server.ts';
 import { configName, writeConfig } from './write-config.ts';
 
 /** A load goes on when the step that began it is over. */
 const loading = new AbortController().signal;
 
+export type ReadyServer = WarmServer & { ready: NonNullable<WarmServer['ready']> };
+
+/** Makes a server that was booted ahead a cell's own, if there is one that fits; null when there is none. Only `releaseAdopted` undoes it. */
+export async function claimServer(
+  host: CellHost,
+  { cellId, request }: SpawnInput,
+  lease: Pick<Lease, 'runtime' | 'model' | 'limits' | 'allow'>,
+): Promise<ReadyServer | null> {
+  // The environment of a server is that of its start, and so is what its sandbox shows and allows.
+  if (lease.runtime !== host.defaultRuntime || Object.keys(request.env).length > 0) return null;
+  const { confines } = host.runtimes[lease.runtime].runtime;
+  if (confines && (lease.allow.length > 0 || !isDeepStrictEqual(lease.limits, warmLimits(host)))) return null;
+  // So are the models that it knows.
+  if (host.models?.covers(lease.model) === false) return null;
+  for (const { id, record } of (await listWarm(host.stateDirectory)).records) {
+    if (record === null || !isReady(record) || !(await isUsable(host, record))) continue;
+    if (await claimWarm(host.stateDirectory, id, cellId)) return record;
+  }
+  return null;
+}
+
 /**
- * Gives a cell a server that was booted ahead, if there is one that fits. What it takes is deferred to `made`.
- * Null when there is none, or the one that there was failed: then the cell boots its own.
+ * Leads the port of a cell to the server that it has claimed, and has that load the worktree. What it takes is deferred to `made`.
  *
  * A configuration that a server of this worker has taken is not waited for again: loading goes on beside what comes next.
  *
  * @param worktree settles when the worktree is there, which the server needs last; what it rejects with is thrown
+ * @throws when the server is not well
  */
 export async function adoptServer(
   host: CellHost,
+  warm: ReadyServer,
   { cellId, request }: SpawnInput,
   lease: Lease & { worktree: string },
   worktree: Promise<void>,
   made: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<AdoptedServer | null> {
-  // The environment of a server is that of its start.
-  if (lease.runtime !== host.defaultRuntime || Object.keys(request.env).length > 0) return null;
-  // So are the models that it knows.
-  if (host.models?.covers(lease.model) === false) return null;
-  await using own = new AsyncDisposableStack();
-  own.defer(async () => void (await releaseAdopted(host, lease)));
-  const warm = await claimAny(host, cellId);
-  if (warm === null) return null;
-  try {
-    await takeFiles(host, cellId, warm.id);
-    const { mark } = await serverPlace(host.stateDirectory, cellId);
-    const port = await holdFreePort(host, lease, mark, own);
-    await host.leases.update(cellId, { server: warm.ready.server });
-    await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
-    const password = await cellSecret(host.stateDirectory, cellId);
-    const address = { port, password, worktree: lease.worktree };
-    await checkHealth(address, signal);
-    await worktree;
-    await writeConfig(host, request, lease);
-    const loaded = openDirectory(address, loading);
-    if (!host.proven.has(configName(lease))) await loaded;
-    made.use(own.move());
-    return { port, version: warm.ready.opencode, loaded };
-  } catch (error) {
-    await worktree;
-    signal.throwIfAborted();
-    host.log.warn({ cellId, warm: warm.id, error }, 'a warm server could not be used; the cell boots its own');
-    return null;
-  }
+): Promise<AdoptedServer> {
+  await takeFiles(host, cellId, warm.id);
+  const { mark } = await serverPlace(host.stateDirectory, cellId);
+  const port = await holdFreePort(host, lease, mark, made);
+  await host.leases.update(cellId, { server: warm.ready.server });
+  await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
+  const password = await cellSecret(host.stateDirectory, cellId);
+  const address = { port, password, worktree: lease.worktree };
+  await checkHealth(address, signal);
+  await worktree;
+  await writeConfig(host, request, lease);
+  await furnishSandbox(host, lease, signal);
+  const loaded = openDirectory(address, loading);
+  if (!host.proven.has(configName(lease))) await loaded;
+  return { port, version: warm.ready.opencode, loaded };
 }
 
 export interface AdoptedServer {
@@ -70,24 +81,16 @@ export interface AdoptedServer {
 }
 
 /** Ends the server that a cell adopted, with all that belongs to it. Idempotent; answers whether there was one. */
-export async function releaseAdopted(host: CellHost, { cellId, runtime }: Lease): Promise<boolean> {
+export async function releaseAdopted(host: CellHost, { cellId, runtime, gitDirectory }: Lease): Promise<boolean> {
   const { stateDirectory } = host;
   const id = await adoptedBy(stateDirectory, cellId);
   if (id === null) return false;
+  const { directory, worktree } = warmPaths(stateDirectory, id);
   await host.runtimes[runtime].runtime.destroy(id);
-  await discard(stateDirectory, warmPaths(stateDirectory, id).directory);
+  await releaseWorktree(host, gitDirectory, worktree);
+  await discard(stateDirectory, directory);
   await rm(adoptedFile(stateDirectory, cellId, id), { force: true });
   return true;
-}
-
-type ReadyServer = WarmServer & { ready: NonNullable<WarmServer['ready']> };
-
-async function claimAny(host: CellHost, cellId: string): Promise<ReadyServer | null> {
-  for (const { id, record } of (await listWarm(host.stateDirectory)).records) {
-    if (record === null || !isReady(record) || !(await isUsable(host, record))) continue;
-    if (await claimWarm(host.stateDirectory, id, cellId)) return record;
-  }
-  return null;
 }
 
 const isReady = (record: WarmServer): record is ReadyServer => record.ready !== null;

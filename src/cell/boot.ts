@@ -7,7 +7,7 @@ import { removeWorktree } from '../git/remove-worktree.ts';
 import { addWorktree } from '../git/worktree.ts';
 import { prepareHome } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
-import { adoptServer, releaseAdopted } from './adopt.ts';
+import { type AdoptedServer, adoptServer, claimServer, type ReadyServer, releaseAdopted } from './adopt.ts';
 import { holdFreePort } from './hold-port.ts';
 import { confineServer } from './confine.ts';
 import type { CellHost } from './host.ts';
@@ -43,40 +43,65 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const known = await findHealthy(host, lease, signal);
   if (known) return known;
   // A server that an earlier run adopted was used once.
-  await releaseAdopted(host, lease);
+  await releaseAdopted(host, { ...lease, gitDirectory });
 
   const baseCommit = await resolveBase(gitDirectory, request.branch, signal);
-  const paths = cellPaths(host.stateDirectory, cellId);
+  await mkdir(cellPaths(host.stateDirectory, cellId).artifacts, { recursive: true, mode: 0o700 });
+  const limits = limitsOf(host, request, lease.runtime, input.memory);
+  const wanted = { ...lease, gitDirectory, baseCommit, limits };
+  const warm = await claimServer(host, input, wanted);
+  if (warm !== null) {
+    try {
+      return await makeCell(host, input, wanted, warm, signal);
+    } catch (error) {
+      await releaseAdopted(host, wanted);
+      signal.throwIfAborted();
+      host.log.warn({ cellId, warm: warm.id, error }, 'a warm server could not be used; the cell boots its own');
+    }
+  }
+  return await makeCell(host, input, wanted, null, signal);
+}
+
+/** @param warm the server that the cell has claimed; null for one of its own */
+async function makeCell(
+  host: CellHost,
+  input: SpawnInput,
+  wanted: Lease & { gitDirectory: string; baseCommit: string },
+  warm: ReadyServer | null,
+  signal: AbortSignal,
+): Promise<SpawnedCell> {
+  const { cellId, gitDirectory, baseCommit, limits, runtime } = wanted;
+  const { worktree } = await serverPlace(host.stateDirectory, cellId);
   await using made = new AsyncDisposableStack();
   made.defer(async () => void (await host.leases.update(cellId, placeOnly)));
-  const limits = limitsOf(host, request, lease.runtime, input.memory);
-  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree: paths.worktree, limits } as const;
+  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree, limits } as const;
   await host.leases.update(cellId, spawning);
-  await mkdir(paths.artifacts, { recursive: true, mode: 0o700 });
-  const place = { gitDirectory, path: paths.worktree };
+  const place = { gitDirectory, path: worktree };
   made.defer(async () => void (await removeWorktree(place)));
-  const added = addWorktree({ ...place, commit: baseCommit, signal }).then(() => rememberProjectFile(place));
-  const cell = { ...lease, ...spawning };
-  const adopting = adoptServer(host, input, cell, added, made, signal);
+  const prepared = warm !== null && host.runtimes[runtime].runtime.confines;
+  const added = addWorktree({ ...place, commit: baseCommit, prepared, signal }).then(() => rememberProjectFile(place));
+  const cell = { ...wanted, ...spawning };
+  const starting =
+    warm === null
+      ? added.then(() => bootAnew(host, input, cell, made, signal))
+      : adoptServer(host, warm, input, cell, added, made, signal);
   // Both are over before anything is undone, whichever fails.
-  await Promise.allSettled([added, adopting]);
-  await added;
-  const warm = await adopting;
-  const server = warm ?? (await bootAnew(host, input, cell, made, signal));
-  const proven = (warm?.loaded ?? Promise.resolve()).then(() => {
-    host.proven.add(configName(lease));
+  await Promise.allSettled([added, starting]);
+  const { port, version: opencode, loaded } = await starting;
+  const proven = loaded.then(() => {
+    host.proven.add(configName(cell));
     return restoreProjectFile(place);
   });
-  if (warm === null || !host.proven.has(configName(lease))) await proven;
+  if (warm === null || !host.proven.has(configName(cell))) await proven;
   else proven.catch((error: unknown) => host.log.debug({ cellId, error }, 'the worktree was not loaded'));
   await host.leases.update(cellId, { state: 'ready' });
   made.move();
   return {
     cellId,
-    port: server.port,
-    worktree: paths.worktree,
+    port,
+    worktree,
     baseCommit,
-    versions: { agentCells: version, opencode: server.version },
+    versions: { agentCells: version, opencode },
     start: warm === null ? 'cold' : 'warm',
   };
 }
@@ -87,11 +112,12 @@ async function bootAnew(
   lease: Lease & { worktree: string },
   made: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<{ port: number; version: string }> {
+): Promise<AdoptedServer> {
   const { home } = cellPaths(host.stateDirectory, input.cellId);
   made.defer(async () => void (await discard(host.stateDirectory, home)));
   await prepareHome(home);
-  return await bootOnFreePort(host, input, lease, made, signal);
+  const server = await bootOnFreePort(host, input, lease, made, signal);
+  return { ...server, loaded: Promise.resolve() };
 }
 
 const placeOnly = { state: 'claimed', worktree: null, port: null, server: null } satisfies Partial<Lease>;
@@ -102,11 +128,11 @@ export async function findHealthy(host: CellHost, lease: Lease, signal: AbortSig
   if (lease.state !== 'ready' || port === null || worktree === null || baseCommit === null) return null;
   if (!(await serverLives(host, lease))) return null;
   const password = await cellSecret(host.stateDirectory, cellId);
-  const { directory } = await serverPlace(host.stateDirectory, cellId);
-  const address = { port, password, worktree, directory: directory ?? worktree };
+  const { runsIn } = await serverPlace(host.stateDirectory, cellId);
+  const address = { port, password, worktree, directory: runsIn ?? worktree };
   const opencode = await proveServer(address, signal).catch(() => null);
   if (opencode === null) return null;
-  const start = directory === null ? 'cold' : 'warm';
+  const start = runsIn === null ? 'cold' : 'warm';
   return { cellId, port, worktree, baseCommit, versions: { agentCells: version, opencode }, start };
 }
 
@@ -119,7 +145,7 @@ export async function bootOnFreePort(
   signal: AbortSignal,
 ): Promise<{ port: number; version: string }> {
   const { stateDirectory } = host;
-  const { mark, home, configFile, directory } = await serverPlace(stateDirectory, cellId);
+  const { mark, home, config: configFile, runsIn } = await serverPlace(stateDirectory, cellId);
   const password = await cellSecret(stateDirectory, cellId);
   const { runtime } = host.runtimes[lease.runtime];
   await runtime.destroy(mark);
@@ -127,7 +153,7 @@ export async function bootOnFreePort(
   made.defer(async () => void (await runtime.destroy(mark)));
   await writeConfig(host, request, lease);
   const confinement = await confineServer(host, lease, signal);
-  const address = { port, password, worktree: lease.worktree, directory: directory ?? lease.worktree };
+  const address = { port, password, worktree: lease.worktree, directory: runsIn ?? lease.worktree };
   const version = await host.boots.runExclusive(async () => {
     const { serverLog: logFile } = cellPaths(stateDirectory, cellId);
     const serverPort = await startServer(
@@ -135,7 +161,7 @@ export async function bootOnFreePort(
       {
         runtime: lease.runtime,
         mark,
-        directory: directory ?? lease.worktree,
+        directory: runsIn ?? lease.worktree,
         home,
         configFile,
         modelsFile: host.models?.covers(lease.model) === true ? host.models.file : null,

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { CommitInput, CommitReport } from '../../activities/contract.ts';
 import { branchOf } from '../domain/names.ts';
 import { agentCommits } from '../git/agent-commits.ts';
@@ -37,6 +38,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
     baseCommit,
     branch,
     cellId: input.cellId,
+    entry: basename(cell.worktree),
     message: messageOfCommit(lease, input),
     date: lease.createdAt,
   });

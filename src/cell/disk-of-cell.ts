@@ -15,8 +15,8 @@ export async function diskOf(
   cellId: string,
   { limitMs, signal }: { limitMs: number; signal?: AbortSignal },
 ): Promise<number | null> {
-  const { worktree, directory, serverLog } = cellPaths(stateDirectory, cellId);
-  const { home } = await serverPlace(stateDirectory, cellId);
+  const { directory, serverLog } = cellPaths(stateDirectory, cellId);
+  const { home, worktree } = await serverPlace(stateDirectory, cellId);
   // Above the home is what else a server that was booted ahead has, or the directory of the cell again, which is counted once.
   const { stdout } = await execa('du', ['-skc', '--', worktree, directory, dirname(home), serverLog], {
     reject: false,

@@ -23,6 +23,8 @@ export interface CellHost {
   /** The runtime of a request that names none. */
   readonly defaultRuntime: IsolationName;
   readonly runtimes: Readonly<Record<IsolationName, { runtime: CellRuntime; probe: Probe }>>;
+  /** The image of cells in containers; null for the base image that is made here. */
+  readonly dockerImage: string | null;
   readonly leases: LeaseStore;
   readonly templates: Templates;
   /** The operator's OpenCode configuration. */

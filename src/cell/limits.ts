@@ -15,10 +15,25 @@ const usualPids = 1024;
  * @param times how many times this memory; default 1
  */
 export function limitsOf(
-  host: Pick<CellHost, 'runtimes' | 'templates' | 'serverMemory' | 'cellDisk'>,
+  host: LimitingHost & Pick<CellHost, 'templates'>,
   request: Pick<ParsedCellRequest, 'resources' | 'agentType'>,
   name: IsolationName,
   times = 1,
+): Limits {
+  const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
+  return limitsBy(host, name, wanted, times);
+}
+
+/** What a cell may use whose request and agent type say nothing of it. */
+export const usualLimits = (host: LimitingHost, name: IsolationName): Limits => limitsBy(host, name, {}, 1);
+
+type LimitingHost = Pick<CellHost, 'runtimes' | 'serverMemory' | 'cellDisk'>;
+
+function limitsBy(
+  host: LimitingHost,
+  name: IsolationName,
+  wanted: { memory?: string | undefined; cpus?: number | undefined; pids?: number | undefined },
+  times: number,
 ): Limits {
   const { runtime } = host.runtimes[name];
   if (!runtime.confines) return noLimits;
@@ -26,7 +41,6 @@ export function limitsOf(
   // The size of files takes no control groups.
   const { unsupported } = runtime;
   if (unsupported.resources !== undefined) return { ...noLimits, disk };
-  const wanted = request.resources ?? findTemplate(host.templates, request.agentType).resources ?? {};
   const memory = wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory);
   return {
     memory: Math.round(memory * times),

@@ -31,11 +31,16 @@ export interface WarmPaths {
   home: string;
   /** Where the server runs: a directory of its own, in which nothing happens. */
   idle: string;
+  /** Where the cell that adopts it has its worktree. A sandbox shows it from the start, so it is here and not where cells have theirs. */
+  worktree: string;
   /** The configuration of its server, which is read for each worktree anew. */
   config: string;
   secret: string;
-  /** The way of the cell that adopts it to its models, where it is confined. */
+  /** These as in `CellPaths`, where it is confined, of the cell that adopts it. */
   modelSocket: string;
+  inlet: string;
+  agentGit: string;
+  dotGit: string;
   serverLog: string;
 }
 
@@ -46,7 +51,7 @@ export interface CellPaths {
   lease: string;
   /** The server's own home. */
   home: string;
-  /** The configuration of the server, mode 600. */
+  /** The configuration of the server, mode 600, in a directory of its own, which a sandbox can show before the file is there. */
   config: string;
   /** The password of the server, mode 600. */
   secret: string;
@@ -58,8 +63,8 @@ export interface CellPaths {
   inlet: string;
   /** For the sockets that lead out of a confined cell while its test command runs. */
   testOutlet: string;
-  /** The git repository of the agent of a confined cell. */
-  git: string;
+  /** The git repository of the agent of a confined cell, in a directory of its own for the same reason. */
+  agentGit: string;
   /** What stands for `.git` in the worktree of a confined cell. */
   dotGit: string;
   /** The index with which the host writes the cell's tree. */
@@ -107,12 +112,12 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     directory,
     lease: join(directory, 'lease.json'),
     home: join(directory, 'home'),
-    config: join(directory, 'opencode.json'),
+    config: join(directory, 'config', 'opencode.json'),
     secret: join(directory, 'secret'),
     modelLedger: join(directory, 'model-ledger.jsonl'),
     inlet: join(directory, 'in'),
     testOutlet: join(directory, 'test-out'),
-    git: join(directory, 'agent-git'),
+    agentGit: join(directory, 'agent-git', 'repository'),
     dotGit: join(directory, 'dot-git'),
     modelSocket: join(directory, 'out', modelSocketName),
     index: join(directory, 'index'),
@@ -131,16 +136,20 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
 /** @throws when `id` does not have the form of a cell's id */
 export function warmPaths(stateDirectory: string, id: string): WarmPaths {
   if (!isCellId(id)) throw new Error(`not the id of a warm server: ${JSON.stringify(id)}`);
-  const { warm } = hostPaths(stateDirectory);
+  const { warm, worktrees } = hostPaths(stateDirectory);
   const directory = join(warm, id);
   return {
     record: join(warm, `${id}.json`),
     directory,
     home: join(directory, 'home'),
     idle: join(directory, 'idle'),
-    config: join(directory, 'opencode.json'),
+    worktree: join(worktrees, id),
+    config: join(directory, 'config', 'opencode.json'),
     secret: join(directory, 'secret'),
     modelSocket: join(directory, 'out', modelSocketName),
+    inlet: join(directory, 'in'),
+    agentGit: join(directory, 'agent-git', 'repository'),
+    dotGit: join(directory, 'dot-git'),
     serverLog: join(directory, 'server.log'),
   };
 }

@@ -1,34 +1,31 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from './create-file.ts';
-import { cellPaths, warmPaths } from './paths.ts';
+import { type CellPaths, cellPaths, warmPaths } from './paths.ts';
 
-/** Where the server of a cell keeps what is its own. */
-export interface ServerPlace {
+/** Where the server of a cell, and what it works on, keep what is their own. */
+export interface ServerPlace extends Pick<
+  CellPaths,
+  'home' | 'worktree' | 'config' | 'modelSocket' | 'inlet' | 'agentGit' | 'dotGit'
+> {
   /** What the runtime knows the processes and the port of the cell by: its id, or that of the warm server that it adopted. */
   mark: string;
-  home: string;
-  /** The file of its configuration. */
-  configFile: string;
-  /** The socket of its way to the models, where it is confined. */
-  modelSocket: string;
-  /** Where it runs; null for the worktree. */
-  directory: string | null;
+  /** Where the server runs; null for the worktree. */
+  runsIn: string | null;
 }
 
 /** Finds the place of a cell's server by the disk alone: a worker may have died right after the cell adopted one. */
 export async function serverPlace(stateDirectory: string, cellId: string): Promise<ServerPlace> {
   const warm = await adoptedBy(stateDirectory, cellId);
-  const { home, config: configFile, modelSocket } = cellPaths(stateDirectory, cellId);
-  if (warm === null) return { mark: cellId, home, configFile, modelSocket, directory: null };
-  const paths = warmPaths(stateDirectory, warm);
-  return {
-    mark: warm,
-    home: paths.home,
-    configFile: paths.config,
-    modelSocket: paths.modelSocket,
-    directory: paths.idle,
-  };
+  return warm === null
+    ? { ...cellPaths(stateDirectory, cellId), mark: cellId, runsIn: null }
+    : warmPlace(stateDirectory, warm);
+}
+
+/** The place of a server that was booted ahead, whether a cell has it or not. */
+export function warmPlace(stateDirectory: string, id: string): ServerPlace {
+  const paths = warmPaths(stateDirectory, id);
+  return { ...paths, mark: id, runsIn: paths.idle };
 }
 
 /** The id of the warm server that a cell adopted; null when it has none. */

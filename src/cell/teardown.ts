@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
 import type { TeardownReport } from '../../activities/contract.ts';
-import { removeUnknownWorktree, removeWorktree } from '../git/remove-worktree.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { cellPaths, hostPaths } from './paths.ts';
 import { listPorts, releasePort } from './ports.ts';
+import { releaseWorktree } from './release-worktree.ts';
 import { type ServerPlace, serverPlace } from './server-place.ts';
 import { discardSoon } from './trash.ts';
 
@@ -49,22 +49,28 @@ function releases(
   host: CellHost,
   cellId: string,
   lease: Lease | null,
-  { mark, home }: ServerPlace,
+  { mark, home, worktree }: ServerPlace,
 ): [string, () => Promise<boolean>][] {
   const paths = cellPaths(host.stateDirectory, cellId);
   const runtime = host.runtimes[lease?.runtime ?? host.defaultRuntime].runtime;
   return [
     ['process', async () => (await runtime.destroy(mark)) > 0],
     ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, cellId)],
-    ['worktree', () => releaseWorktree(host, lease?.gitDirectory ?? null, paths.worktree)],
+    ['worktree', () => releaseWorktrees(host, lease?.gitDirectory ?? null, new Set([paths.worktree, worktree]))],
     // With a server that was adopted goes all that it had of its own.
     ['home', () => discardSoon(host.stateDirectory, mark === cellId ? home : dirname(home))],
   ];
 }
 
-function releaseWorktree(host: CellHost, gitDirectory: string | null, path: string): Promise<boolean> {
-  const remove = (directory: string) => discardSoon(host.stateDirectory, directory);
-  return gitDirectory === null ? removeUnknownWorktree(path, remove) : removeWorktree({ gitDirectory, path }, remove);
+/** A cell may have begun where its worktree is by itself, and then have adopted a server. */
+async function releaseWorktrees(
+  host: CellHost,
+  gitDirectory: string | null,
+  places: ReadonlySet<string>,
+): Promise<boolean> {
+  const released: boolean[] = [];
+  for (const path of places) released.push(await releaseWorktree(host, gitDirectory, path));
+  return released.includes(true);
 }
 
 async function releasePorts(directory: string, cellId: string): Promise<boolean> {

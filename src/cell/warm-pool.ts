@@ -19,9 +19,7 @@ export interface Room {
  */
 export async function tendPool(host: CellHost, room: Room, signal: AbortSignal): Promise<void> {
   let kept = 0;
-  // What a sandbox shows is settled when it is made, and a worktree comes later.
-  const { confines } = host.runtimes[host.defaultRuntime].runtime;
-  const wanted = !confines && host.warmServers > 0 && (await room.mayKeep()) ? host.warmServers : 0;
+  const wanted = host.warmServers > 0 && (await room.mayKeep()) ? host.warmServers : 0;
   for (const { id, record } of (await listWarm(host.stateDirectory)).records) {
     if (record !== null && kept < wanted && (await isUsable(host, record))) kept += 1;
     else await endWarm(host, id);

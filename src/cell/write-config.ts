@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { ParsedCellRequest } from '../domain/request.ts';
 import { cellConfig } from '../opencode/config.ts';
@@ -19,11 +21,12 @@ export async function writeConfig(
   lease: Pick<Lease, 'cellId' | 'model' | 'runtime' | 'tokenBudget'> & { worktree: string },
 ): Promise<void> {
   const { cellId, model, worktree } = lease;
-  const { home, configFile } = await serverPlace(host.stateDirectory, cellId);
+  const { home, config: file } = await serverPlace(host.stateDirectory, cellId);
   const agent = findTemplate(host.templates, request.agentType);
   const gateway = await openModelDoor(host, lease);
   const config = await cellConfig({ base: host.opencode, model, agent, worktree, home, gateway });
-  await writeFileAtomic(configFile, config, { mode: 0o600, fsync: false });
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFileAtomic(file, config, { mode: 0o600, fsync: false });
 }
 
 /** What the configurations of cells of one worker differ by, but for the paths in them. */

@@ -10,6 +10,8 @@ export interface BranchCommitWanted extends CommitWanted {
   /** Without `refs/heads/`. */
   branch: string;
   cellId: string;
+  /** The name of the entry of its worktree in the repository. Default: the id of the cell. */
+  entry?: string;
 }
 
 /**
@@ -18,26 +20,31 @@ export interface BranchCommitWanted extends CommitWanted {
  * Throws `CommitRefused` when the branch is checked out, was moved meanwhile, or cannot have its name.
  */
 export async function commitTree(wanted: BranchCommitWanted): Promise<{ commit: string }> {
-  const { gitDirectory, branch, cellId, signal } = wanted;
+  const { gitDirectory, branch, cellId, entry, signal } = wanted;
   const commit = await writeCommit(wanted);
   const tip = await findTipOf(gitDirectory, branch, signal);
-  if (tip !== commit) await moveBranch({ gitDirectory, branch, cellId, from: tip, to: commit, signal });
+  if (tip !== commit) await moveBranch({ gitDirectory, branch, cellId, entry, from: tip, to: commit, signal });
   return { commit };
 }
 
-export interface Move {
-  gitDirectory: string;
-  branch: string;
-  cellId: string;
+export interface Move extends Pick<BranchCommitWanted, 'gitDirectory' | 'branch' | 'cellId' | 'signal'> {
+  entry?: string | undefined;
   /** Where the branch must be; null when it must not exist. */
   from: string | null;
   to: string;
-  signal?: AbortSignal | undefined;
 }
 
 /** Moves a branch that is where it is expected to be, and keeps what it pointed at. */
-export async function moveBranch({ gitDirectory, branch, cellId, from, to, signal }: Move): Promise<void> {
-  const holder = await whoHasCheckedOut(gitDirectory, branch, cellId);
+export async function moveBranch({
+  gitDirectory,
+  branch,
+  cellId,
+  entry = cellId,
+  from,
+  to,
+  signal,
+}: Move): Promise<void> {
+  const holder = await whoHasCheckedOut(gitDirectory, branch, entry);
   if (holder !== null) {
     throw new CommitRefused(
       `the branch ${branch} is checked out in ${holder} and was not moved; switch to another branch there, and run the cell again`,
@@ -54,9 +61,9 @@ export async function moveBranch({ gitDirectory, branch, cellId, from, to, signa
 }
 
 /** A worktree, the main one included, whose HEAD is the branch: moving it would change what its owner sees as modified. */
-async function whoHasCheckedOut(gitDirectory: string, branch: string, cellId: string): Promise<string | null> {
+async function whoHasCheckedOut(gitDirectory: string, branch: string, own: string): Promise<string | null> {
   const entries = await readdir(join(gitDirectory, 'worktrees')).catch(() => []);
-  const others = entries.filter((entry) => entry !== cellId).map((entry) => join(gitDirectory, 'worktrees', entry));
+  const others = entries.filter((entry) => entry !== own).map((entry) => join(gitDirectory, 'worktrees', entry));
   for (const directory of [gitDirectory, ...others]) {
     const head = await readFile(join(directory, 'HEAD'), 'utf8').catch(() => '');
     if (head.trimEnd() === `ref: refs/heads/${branch}`) return directory;

@@ -117,6 +117,8 @@ const settings = [
   'core.filesRefLockTimeout=1000',
   'core.packedRefsTimeout=1000',
   'i18n.commitEncoding=UTF-8',
+  // It has none, and is told so by a file that git remarks on.
+  'advice.graftFileDeprecated=false',
 ];
 
 /** What simple-git guards against in the arguments of strangers; here these settings switch the same things off. */

@@ -31,8 +31,17 @@ export interface PrivateRepositoryWanted extends TemplateWanted {
  * Idempotent: one that is there is kept with what is in it. It has no release of its own, for it lies in the directory of its cell.
  */
 export async function makePrivateRepository(wanted: PrivateRepositoryWanted): Promise<void> {
-  const { directory, dotGitFile, owner } = wanted;
-  if (!(await exists(directory))) await make(wanted);
+  if (!(await exists(wanted.directory))) await make(wanted);
+  await writeDotGit(wanted);
+}
+
+/** Writes the file that stands for `.git`, unless it is there: a sandbox that shows that one would not show another. */
+export async function writeDotGit({
+  directory,
+  dotGitFile,
+  owner,
+}: Pick<PrivateRepositoryWanted, 'directory' | 'dotGitFile' | 'owner'>): Promise<void> {
+  if (await exists(dotGitFile)) return;
   const chown = owner === null ? {} : { chown: owner };
   await writeFileAtomic(dotGitFile, `gitdir: ${directory}\n`, { mode: 0o444, fsync: false, ...chown });
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 /** The worktree of a cell, and the git directory of the repository that it belongs to. */
 export interface WorktreePlace {
   gitDirectory: string;
-  /** Its last component is the cell's id, and so the name of its entry in the git directory. */
+  /** Its last component is an id that no other cell has, and so the name of its entry in the git directory. */
   path: string;
 }
 
@@ -27,8 +27,13 @@ export function firstIndex(place: WorktreePlace): string {
 export async function pointsHere(place: WorktreePlace): Promise<'yes' | 'no' | 'unknown'> {
   const target = await readFile(join(adminDirectory(place), 'gitdir'), 'utf8').catch(() => '');
   if (target.trim() === '') return 'unknown';
-  return target.trimEnd() === join(await canonical(place.path), '.git') ? 'yes' : 'no';
+  const path = await canonical(place.path);
+  if (target.trimEnd() === join(path, '.git')) return 'yes';
+  return target.trimEnd() === join(firstPlaceIn(path), '.git') ? 'unknown' : 'no';
 }
+
+/** Where git makes the worktree of a directory that is there already. */
+export const firstPlaceIn = (path: string): string => join(path, basename(path));
 
 /** git writes real paths; the worktree itself may be gone. */
 async function canonical(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { cp, lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Semaphore } from 'async-mutex';
 import { WorktreeGone } from './errors.ts';
@@ -7,11 +7,20 @@ import { git } from './git.ts';
 import { hostView, makeHostView } from './host-view.ts';
 import { removeWorktree } from './remove-worktree.ts';
 import { withRepositoryLock } from './repository-lock.ts';
-import { adminDirectory, completionMark, firstIndex, pointsHere, type WorktreePlace } from './worktree-paths.ts';
+import {
+  adminDirectory,
+  completionMark,
+  firstIndex,
+  firstPlaceIn,
+  pointsHere,
+  type WorktreePlace,
+} from './worktree-paths.ts';
 
 export interface WorktreeWanted extends WorktreePlace {
   /** Full id of the commit to check out, with a detached HEAD. */
   commit: string;
+  /** The directory is there, with nothing in it but a file `.git`, and both have to stay: a sandbox shows them. */
+  prepared?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -19,13 +28,20 @@ export interface WorktreeWanted extends WorktreePlace {
  * Makes a worktree. Idempotent: a complete one of the same base is kept with what is in it, a half made one is made again.
  * What was made is removed when it fails. No hook of the repository runs.
  */
-export async function addWorktree({ gitDirectory, path, commit, signal }: WorktreeWanted): Promise<void> {
+export async function addWorktree({
+  gitDirectory,
+  path,
+  commit,
+  prepared = false,
+  signal,
+}: WorktreeWanted): Promise<void> {
   const place = { gitDirectory, path };
-  if (await isComplete(place, commit)) return;
-  await removeWorktree(place);
+  if (!prepared && (await isComplete(place, commit))) return;
+  if (!prepared) await removeWorktree(place);
   try {
     await mkdir(dirname(path), { recursive: true });
-    await withRepositoryLock(gitDirectory, () => register({ ...place, commit, signal }), { signal });
+    const add = prepared ? registerPrepared : register;
+    await withRepositoryLock(gitDirectory, () => add({ ...place, commit, signal }), { signal });
     await makeHostView(place, commit, signal);
     await checkOut({ ...place, commit, signal });
     await cp(join(adminDirectory(place), 'index'), firstIndex(place), { preserveTimestamps: true });
@@ -59,6 +75,17 @@ const checkouts = new Semaphore(availableParallelism() * 2);
 async function isComplete(place: WorktreePlace, commit: string): Promise<boolean> {
   const mark = await readFile(completionMark(place), 'utf8').catch(() => null);
   return mark === commit && (await whatIsMissing(place)) === null;
+}
+
+/** git makes the directory of a worktree itself: so it makes another, inside, whose entry is then made that of this one. */
+async function registerPrepared({ gitDirectory, path, commit, signal }: WorktreeWanted): Promise<void> {
+  const inside = firstPlaceIn(path);
+  await register({ gitDirectory, path: inside, commit, signal });
+  // Written, and not replaced: a file that is shown elsewhere is shown no more when another takes its place.
+  const dotGit = join(path, '.git');
+  await writeFile(dotGit, await readFile(join(inside, '.git')), { flag: 'r+' });
+  await writeFile(join(adminDirectory({ gitDirectory, path }), 'gitdir'), `${await realpath(dotGit)}\n`);
+  await rm(inside, { recursive: true });
 }
 
 /** git takes a while over this, and none of it can be undone by git alone when it dies in the middle. */

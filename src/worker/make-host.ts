@@ -60,6 +60,7 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
     repositories: config.repositories,
     defaultRuntime: chooseRuntime(config.runtime, runtimes).name,
     runtimes,
+    dockerImage: config.docker.image,
     leases: createLeaseStore(config.stateDirectory),
     templates,
     opencode,

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { stateDirectoryId } from '../../cell/hostlock.ts';
@@ -31,7 +31,7 @@ async function inspect(cell: string, json: boolean, cli: Cli): Promise<void> {
   const { cellId } = lease;
   const runtime = (await runtimesHere(config))(lease.runtime);
   const paths = cellPaths(stateDirectory, cellId);
-  const { home, configFile, modelSocket } = await serverPlace(stateDirectory, cellId);
+  const { home, config: configFile, inlet, modelSocket } = await serverPlace(stateDirectory, cellId);
   const { processes, mounts } = await inspectCell(await stateDirectoryId(stateDirectory), mark);
   const stats = await runtime.stats(mark);
   const account = await askSupervisor<CellAccount>(stateDirectory, '/gateway/account', { cellId });
@@ -42,7 +42,7 @@ async function inspect(cell: string, json: boolean, cli: Cli): Promise<void> {
     runtime: { name: runtime.name, confines: runtime.confines, cannotEnforce: runtime.unsupported },
     paths: { directory: paths.directory, worktree: lease.worktree, home, configFile, artifacts: paths.artifacts },
     ports: { held: lease.port },
-    sockets: await socketsIn([paths.directory, modelSocket.replace(/\/out\/[^/]*$/, '')]),
+    sockets: await socketsIn([paths.directory, inlet, dirname(modelSocket)]),
     stats:
       stats === null
         ? null
@@ -54,15 +54,12 @@ async function inspect(cell: string, json: boolean, cli: Cli): Promise<void> {
   cli.print(json ? JSON.stringify(found) : stringify(found, { lineWidth: 0 }).trimEnd());
 }
 
-/** Sockets below some directories; the home of a cell is its own business. */
 async function socketsIn(directories: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
-    [...new Set(directories)].flatMap((directory) =>
-      ['', 'in', 'out'].map(async (below) => {
-        const entries = await readdir(join(directory, below), { withFileTypes: true }).catch(() => []);
-        return entries.filter((entry) => entry.isSocket()).map((entry) => join(directory, below, entry.name));
-      }),
-    ),
+    directories.map(async (directory) => {
+      const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+      return entries.filter((entry) => entry.isSocket()).map((entry) => join(directory, entry.name));
+    }),
   );
   return found.flat();
 }

@@ -85,7 +85,7 @@ describe('the server of a cell', () => {
 
 test('passwords, tokens and keys lie in files of mode 600, and stand on no command line', limits, async () => {
   const paths = cellPaths(fleet.stateDirectory, cellId);
-  const { configFile } = await serverPlace(fleet.stateDirectory, cellId);
+  const { config: configFile } = await serverPlace(fleet.stateDirectory, cellId);
   const files = [paths.secret, paths.lease, configFile, socketOf(fleet.stateDirectory)];
   const modes = await Promise.all(files.map(async (file) => (await stat(file)).mode & 0o777));
   expect(modes).toEqual(files.map(() => 0o600));

@@ -52,7 +52,7 @@ describe('the audit log of a host', () => {
     if (cellId === null) throw new Error('a cell at work has an id');
     const password = await cellSecret(fleet.stateDirectory, cellId);
     await fleet.client.workflow.getHandle(cell.workflowId).executeUpdate('extend', { args: [{ tokens: 1_000 }] });
-    const config = await readFile((await serverPlace(fleet.stateDirectory, cellId)).configFile, 'utf8');
+    const config = await readFile((await serverPlace(fleet.stateDirectory, cellId)).config, 'utf8');
     const door = /"baseURL":"(http:\/\/127\.0\.0\.1:\d+)/.exec(config)?.[1];
     const headers = { authorization: 'Bearer another-cell' };
     for (let knock = 0; knock < 5; knock += 1) {

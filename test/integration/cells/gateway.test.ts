@@ -54,7 +54,7 @@ describe.each(['cold', 'warm'] as const)('a cell behind the gateway, from a %s s
     expect(await spawned(start)).toBe(before + 1);
     const { cellId } = (await cellState(fleet.client, cell.workflowId)).cell;
     if (cellId === null) throw new Error('a cell at work has an id');
-    const { mark, home, configFile } = await serverPlace(fleet.stateDirectory, cellId);
+    const { mark, home, config: configFile } = await serverPlace(fleet.stateDirectory, cellId);
     const { directory, artifacts, worktree } = cellPaths(fleet.stateDirectory, cellId);
     const provider = new URL(fleet.model.url).host;
     const config = await readFile(configFile, 'utf8');

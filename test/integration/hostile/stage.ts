@@ -63,7 +63,7 @@ export async function setStage(runtime: IsolationName, dockerHost: string): Prom
   const other = await fleet.start('bystander');
   const bystander = await untilAtWork(fleet, other);
   await using supervisor = await connectSupervisor(fleet.stateDirectory);
-  const { home, configFile, modelSocket } = await serverPlace(fleet.stateDirectory, bystander.cellId);
+  const { home, config: configFile, modelSocket } = await serverPlace(fleet.stateDirectory, bystander.cellId);
   await waitUntil(async () => (await readdir(home)).includes('secret.txt'), patience);
   const half = canaries.key.length / 2;
   const owned = stack.move();

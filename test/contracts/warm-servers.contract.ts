@@ -1,33 +1,48 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, readdir } from 'node:fs/promises';
+import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CellHost } from '../../../src/cell/host.ts';
-import { warmPaths } from '../../../src/cell/paths.ts';
-import { findUnowned, releaseUnowned } from '../../../src/cell/reaper.ts';
-import { makeSecret } from '../../../src/cell/secret.ts';
-import { tendPool } from '../../../src/cell/warm-pool.ts';
-import { claimWarm, listWarm, type WarmServer, writeWarm } from '../../../src/cell/warm-record.ts';
-import { endWarm, profileOf } from '../../../src/cell/warm-server.ts';
-import { cellMarker } from '../../../src/domain/names.ts';
-import { type CellHostUnderTest, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
-import { type Fleet, startFleet } from '../../support/fleet.ts';
-import { leasesIn } from '../../support/host-state.ts';
-import { processesMarked } from '../../support/processes.ts';
-import { scrape, valueOf } from '../../support/prometheus.ts';
-import { remainsOf } from '../../support/remains.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import type { CellHost } from '../../src/cell/host.ts';
+import { confineWarm } from '../../src/cell/confine.ts';
+import { warmPaths } from '../../src/cell/paths.ts';
+import { findUnowned, releaseUnowned } from '../../src/cell/reaper.ts';
+import { makeSecret } from '../../src/cell/secret.ts';
+import { tendPool } from '../../src/cell/warm-pool.ts';
+import { claimWarm, listWarm, type WarmServer, writeWarm } from '../../src/cell/warm-record.ts';
+import { endWarm, profileOf, warmLimits } from '../../src/cell/warm-server.ts';
+import { cellMarker } from '../../src/domain/names.ts';
+import type { IsolationName } from '../../src/domain/request.ts';
+import { type CellHostUnderTest, ownerOf, requestOf, startCellHost } from '../support/cell-host.ts';
+import { type Fleet, startFleet } from '../support/fleet.ts';
+import { leasesIn } from '../support/host-state.ts';
+import { processesMarked } from '../support/processes.ts';
+import { scrape, valueOf } from '../support/prometheus.ts';
+import { remainsOf } from '../support/remains.ts';
+import { runtimeSettings } from '../support/test-runtime.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const never = new AbortController().signal;
 const room = { mayKeep: () => Promise.resolve(true), mayAdd: () => Promise.resolve(true) };
 
-describe('a worker that keeps a server warm', { timeout: 300_000 }, () => {
+/** What a host promises of the servers that it boots ahead, in each runtime. */
+export function warmServersContract(runtime: IsolationName): void {
+  const stack = new AsyncDisposableStack();
+  let env: Record<string, string>;
+  beforeAll(async () => void (env = { CELLS_WARM: '1', ...(await runtimeSettings(runtime, stack)) }), 120_000);
+  afterAll(() => stack.disposeAsync());
+  describe('a worker that keeps a server warm', { timeout: 300_000 }, () => workerThatKeepsOne(() => env));
+  describe('a warm server', { timeout: 240_000 }, () => warmServer(runtime, () => env));
+}
+
+function workerThatKeepsOne(env: () => Record<string, string>): void {
   let fleet: Fleet;
-  beforeAll(async () => void (fleet = await startFleet({ env: { CELLS_WARM: '1' } })));
+  beforeAll(async () => void (fleet = await startFleet({ env: env() })));
   afterAll(() => fleet[Symbol.asyncDispose]());
 
   test('gives it to the next cell, once, and boots another', async () => {
     const warm = await untilReady(fleet.stateDirectory);
-    const cell = await fleet.start('edit-file', { testCommand: 'grep -q right answer.txt' });
+    const testCommand = 'grep -q right answer.txt && git log --format=%s --max-count=1 | grep -q "by the agent itself"';
+    const cell = await fleet.start('commits-itself', { testCommand });
     const result = await cell.result();
     expect(result).toMatchObject({ status: 'committed', tests: { outcome: 'passed' }, respawns: 0 });
     expect(await fleet.repository.git('show', `${result.commit}:answer.txt`)).toBe('right');
@@ -67,17 +82,18 @@ describe('a worker that keeps a server warm', { timeout: 300_000 }, () => {
     expect(await remainsOfWarm(fleet.stateDirectory, warm.id)).toEqual([]);
     expect(valueOf(await scrape(fleet.metricsUrl), 'cells_reaped_total', { resource: 'warm' })).toBe(1);
   });
-});
+}
 
-describe('a warm server', { timeout: 240_000 }, () => {
+function warmServer(runtime: IsolationName, env: () => Record<string, string>): void {
   let place: CellHostUnderTest;
-  beforeAll(async () => void (place = await startCellHost({ env: { CELLS_WARM: '1' } })));
+  beforeAll(async () => void (place = await startCellHost({ env: env() })));
   afterAll(async () => {
     for (const { id } of (await listWarm(place.stateDirectory)).records) await endWarm(place.host, id);
     await place[Symbol.asyncDispose]();
   });
   const claim = async (agentId: string) => {
-    const request = requestOf({ agentId });
+    // The same suite runs beside this one, and processes are looked for by the ids of their cells.
+    const request = requestOf({ agentId, taskId: runtime });
     const owner = ownerOf(request);
     const { cellId } = await place.steps.claimHost({ owner, request });
     return { cellId, owner, request };
@@ -85,8 +101,8 @@ describe('a warm server', { timeout: 240_000 }, () => {
 
   test('that died is not adopted, and is replaced', async () => {
     const dead = await bootStandIn(place.host);
-    await place.host.runtimes.process.runtime.destroy(dead.id);
-    const cell = await place.spawn({ agentId: 'cold' });
+    await runtimeOf(place).destroy(dead.id);
+    const cell = await place.spawn({ taskId: runtime, agentId: 'cold' });
     expect(cell.start).toBe('cold');
     await place.steps.teardownCell({ cellId: cell.cellId });
     await tendPool(place.host, room, never);
@@ -100,7 +116,8 @@ describe('a warm server', { timeout: 240_000 }, () => {
     const first = await place.steps.spawnCell(cell);
     expect(first.start).toBe('warm');
     expect(await (await place.afterRestart()).steps.spawnCell(cell)).toEqual(first);
-    expect((await processesMarked(cellMarker, warm.id)).map(({ pid }) => pid)).toEqual([warm.ready?.server.pid]);
+    expect(await serversOf(warm.id)).toHaveLength(1);
+    expect((await processesMarked(cellMarker, warm.id)).map(({ pid }) => pid)).toContain(warm.ready?.server.pid);
     const answer = await place.steps.executePrompt({
       cellId: cell.cellId,
       round: 0,
@@ -111,11 +128,11 @@ describe('a warm server', { timeout: 240_000 }, () => {
     expect(await readdir(first.worktree)).toContain('answer.txt');
     expect(await unowned(place, true)).toEqual([]);
     // A server that took its place is told apart from it by nothing, as a cell that was booted for itself.
-    process.kill(warm.ready?.server.pid ?? 0, 'SIGKILL');
+    for (const { pid } of await serversOf(warm.id)) process.kill(pid, 'SIGKILL');
     await waitUntil(async () => (await processesMarked(cellMarker, warm.id)).length === 0);
     const revived = await place.steps.reviveCell(cell);
     expect(revived).toMatchObject({ worktree: first.worktree });
-    expect(await processesMarked(cellMarker, warm.id)).toHaveLength(1);
+    expect(await serversOf(warm.id)).toHaveLength(1);
     await place.steps.teardownCell({ cellId: cell.cellId });
     expect(await remainsOf(place, cell.cellId, revived.port)).toEqual([]);
     expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
@@ -131,7 +148,7 @@ describe('a warm server', { timeout: 240_000 }, () => {
       const { host, steps } = await place.afterRestart();
       await tendPool({ ...host, warmServers: 0 }, room, never);
       expect(await unowned(place, true)).toEqual([]);
-      expect(await processesMarked(cellMarker, warm.id)).toHaveLength(1);
+      expect(await serversOf(warm.id)).toHaveLength(1);
       await {
         spawn: async () => expect((await steps.spawnCell(cell)).start).toBe('cold'),
         reap: async () => {
@@ -163,7 +180,34 @@ describe('a warm server', { timeout: 240_000 }, () => {
     expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: [] });
     await place.steps.teardownCell({ cellId });
   });
-});
+
+  test('that does not answer is ended, and the cell boots its own', async () => {
+    const mute = await bootStandIn(place.host);
+    const cell = await place.spawn({ taskId: runtime, agentId: 'not-answered' });
+    expect(cell.start).toBe('cold');
+    expect(await remainsOfWarm(place.stateDirectory, mute.id)).toEqual([]);
+    await place.steps.teardownCell({ cellId: cell.cellId });
+    expect(await remainsOf(place, cell.cellId)).toEqual([]);
+  });
+
+  test('goes with the worktree that could not be made for its cell', async () => {
+    const warm = await bootStandIn(place.host);
+    const { git } = place.repository;
+    await git('switch', '--quiet', '--create', 'damaged');
+    await writeFile(join(place.repository.path, 'lost.txt'), 'lost');
+    await git('add', '--all');
+    await git('commit', '--quiet', '--message', 'With a file whose content is lost');
+    const blob = await git('rev-parse', 'HEAD:lost.txt');
+    await rm(join(place.repository.path, '.git/objects', blob.slice(0, 2), blob.slice(2)));
+    const cell = await claim('damaged');
+    const request = { ...cell.request, branch: 'damaged' };
+    await expect(place.steps.spawnCell({ ...cell, request })).rejects.toThrow(/cannot read object/);
+    expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
+    expect(await readdir(join(place.repository.path, '.git'))).not.toContain('worktrees');
+    await place.steps.teardownCell({ cellId: cell.cellId });
+    expect(await remainsOf(place, cell.cellId)).toEqual([]);
+  });
+}
 
 async function untilReady(stateDirectory: string): Promise<WarmServer> {
   let ready: WarmServer | undefined;
@@ -176,6 +220,8 @@ async function untilReady(stateDirectory: string): Promise<WarmServer> {
   return ready;
 }
 
+const runtimeOf = ({ host }: CellHostUnderTest) => host.runtimes[host.defaultRuntime].runtime;
+
 async function onlyWarm({ stateDirectory }: CellHostUnderTest): Promise<WarmServer> {
   const { records } = await listWarm(stateDirectory);
   const [first] = records;
@@ -186,21 +232,24 @@ async function onlyWarm({ stateDirectory }: CellHostUnderTest): Promise<WarmServ
 /** As a server that was booted ahead, for tests in which nobody asks it anything: it takes no processor. */
 async function bootStandIn(host: CellHost): Promise<WarmServer> {
   const id = randomBytes(8).toString('hex');
-  const { directory, idle, secret, serverLog } = warmPaths(host.stateDirectory, id);
+  const { defaultRuntime: runtime } = host;
+  const { idle, home, secret, serverLog } = warmPaths(host.stateDirectory, id);
   const record: WarmServer = {
     version: 1,
     id,
-    runtime: 'process',
+    runtime,
     profile: profileOf(host),
     createdAt: Date.now(),
     ready: null,
   };
   await writeWarm(host.stateDirectory, record);
-  await mkdir(idle, { recursive: true });
+  await Promise.all([idle, home].map((path) => mkdir(path, { recursive: true })));
+  const confinement = await confineWarm(host, id, { runtime, limits: warmLimits(host) });
   await makeSecret(secret);
   const command = ['sleep', '600'] as const;
-  const server = await host.runtimes.process.runtime.start(
-    { cellId: id, command, directory, env: { PATH: host.path }, logFile: serverLog },
+  const spec = { cellId: id, command, directory: idle, env: { PATH: host.path }, logFile: serverLog };
+  const server = await host.runtimes[runtime].runtime.start(
+    confinement === null ? spec : { ...spec, confinement },
     never,
   );
   const ready = { server, port: 9, opencode: '1.0.0' };
@@ -208,11 +257,17 @@ async function bootStandIn(host: CellHost): Promise<WarmServer> {
   return { ...record, ready };
 }
 
+/** Servers and stand-ins among the processes of that mark; a sandbox consists of more. */
+async function serversOf(mark: string): Promise<{ pid: number }[]> {
+  const processes = await processesMarked(cellMarker, mark);
+  return processes.filter(({ command }) => /^\S*(opencode\S* serve|sleep 600)/.test(command));
+}
+
 /** What is left of a server that was booted ahead. */
 async function remainsOfWarm(stateDirectory: string, id: string): Promise<string[]> {
-  const { record, directory } = warmPaths(stateDirectory, id);
+  const { record, directory, worktree } = warmPaths(stateDirectory, id);
   const found = await Promise.all(
-    [record, directory].map((path) =>
+    [record, directory, worktree].map((path) =>
       access(path).then(
         () => [path],
         () => [],

@@ -1,0 +1,3 @@
+import { warmServersContract } from '../../contracts/warm-servers.contract.ts';
+
+warmServersContract('docker');
