@@ -4,12 +4,12 @@ import type { SpawnInput } from '../../activities/contract.ts';
 import { checkHealth, openDirectory } from '../opencode/server.ts';
 import { furnishSandbox } from './confine.ts';
 import type { CellHost } from './host.ts';
-import { holdFreePort } from './hold-port.ts';
 import type { Lease } from './lease.ts';
-import { cellPaths, warmPaths } from './paths.ts';
+import { cellPaths, hostPaths, warmPaths } from './paths.ts';
+import { releasePorts } from './ports.ts';
 import { releaseWorktree } from './release-worktree.ts';
 import { cellSecret } from './secret.ts';
-import { adoptedBy, adoptedFile, serverPlace } from './server-place.ts';
+import { adoptedBy, adoptedFile } from './server-place.ts';
 import { discard } from './trash.ts';
 import { isUsable } from './warm-pool.ts';
 import { type WarmServer, claimWarm, listWarm } from './warm-record.ts';
@@ -41,7 +41,7 @@ export async function claimServer(
 }
 
 /**
- * Leads the port of a cell to the server that it has claimed, and has that load the worktree. What it takes is deferred to `made`.
+ * Has the server that a cell has claimed load its worktree. Its port is the cell's from now on.
  *
  * A configuration that a server of this worker has taken is not waited for again: loading goes on beside what comes next.
  *
@@ -50,18 +50,13 @@ export async function claimServer(
  */
 export async function adoptServer(
   host: CellHost,
-  warm: ReadyServer,
+  { id, ready: { port, opencode: version } }: ReadyServer,
   { cellId, request }: SpawnInput,
   lease: Lease & { worktree: string },
   worktree: Promise<void>,
-  made: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<AdoptedServer> {
-  await takeFiles(host, cellId, warm.id);
-  const { mark } = await serverPlace(host.stateDirectory, cellId);
-  const port = await holdFreePort(host, lease, mark, made);
-  await host.leases.update(cellId, { server: warm.ready.server });
-  await host.runtimes[lease.runtime].runtime.relayPort(mark, warm.ready.port);
+  await takeFiles(host, cellId, id);
   const password = await cellSecret(host.stateDirectory, cellId);
   const address = { port, password, worktree: lease.worktree };
   await checkHealth(address, signal);
@@ -70,7 +65,7 @@ export async function adoptServer(
   await furnishSandbox(host, lease, signal);
   const loaded = openDirectory(address, loading);
   if (!host.proven.has(configName(lease))) await loaded;
-  return { port, version: warm.ready.opencode, loaded };
+  return { port, version, loaded };
 }
 
 export interface AdoptedServer {
@@ -87,6 +82,7 @@ export async function releaseAdopted(host: CellHost, { cellId, runtime, gitDirec
   if (id === null) return false;
   const { directory, worktree } = warmPaths(stateDirectory, id);
   await host.runtimes[runtime].runtime.destroy(id);
+  await releasePorts(hostPaths(stateDirectory).ports, id);
   await releaseWorktree(host, gitDirectory, worktree);
   await discard(stateDirectory, directory);
   await rm(adoptedFile(stateDirectory, cellId, id), { force: true });

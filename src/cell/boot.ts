@@ -49,7 +49,8 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   await mkdir(cellPaths(host.stateDirectory, cellId).artifacts, { recursive: true, mode: 0o700 });
   const limits = limitsOf(host, request, lease.runtime, input.memory);
   const wanted = { ...lease, gitDirectory, baseCommit, limits };
-  const warm = await claimServer(host, input, wanted);
+  // Of what an earlier run began, only a boot of the cell's own ends what is left.
+  const warm = lease.state === 'claimed' ? await claimServer(host, input, wanted) : null;
   if (warm !== null) {
     try {
       return await makeCell(host, input, wanted, warm, signal);
@@ -74,7 +75,7 @@ async function makeCell(
   const { worktree } = await serverPlace(host.stateDirectory, cellId);
   await using made = new AsyncDisposableStack();
   made.defer(async () => void (await host.leases.update(cellId, placeOnly)));
-  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree, limits } as const;
+  const spawning = { state: 'spawning', gitDirectory, baseCommit, worktree, limits, ...serverOf(warm) } as const;
   await host.leases.update(cellId, spawning);
   const place = { gitDirectory, path: worktree };
   made.defer(async () => void (await removeWorktree(place)));
@@ -84,7 +85,7 @@ async function makeCell(
   const starting =
     warm === null
       ? added.then(() => bootAnew(host, input, cell, made, signal))
-      : adoptServer(host, warm, input, cell, added, made, signal);
+      : adoptServer(host, warm, input, cell, added, signal);
   // Both are over before anything is undone, whichever fails.
   await Promise.allSettled([added, starting]);
   const { port, version: opencode, loaded } = await starting;
@@ -120,6 +121,9 @@ async function bootAnew(
   return { ...server, loaded: Promise.resolve() };
 }
 
+const serverOf = (warm: ReadyServer | null): Pick<Lease, 'server' | 'port'> =>
+  warm === null ? { server: null, port: null } : { server: warm.ready.server, port: warm.ready.port };
+
 const placeOnly = { state: 'claimed', worktree: null, port: null, server: null } satisfies Partial<Lease>;
 
 /** What an earlier run of the same step has made, if all of it is still there and well. */
@@ -149,7 +153,9 @@ export async function bootOnFreePort(
   const password = await cellSecret(stateDirectory, cellId);
   const { runtime } = host.runtimes[lease.runtime];
   await runtime.destroy(mark);
-  const port = await holdFreePort(host, lease, mark, made);
+  const { directory: drafts } = cellPaths(stateDirectory, cellId);
+  const chosen = (port: number) => host.leases.update(cellId, { port });
+  const port = await holdFreePort(host, { runtime: lease.runtime, mark, drafts, chosen }, made);
   made.defer(async () => void (await runtime.destroy(mark)));
   await writeConfig(host, request, lease);
   const confinement = await confineServer(host, lease, signal);

@@ -7,16 +7,23 @@ import { commitTree } from '../git/commit.ts';
 import { treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
 import { messageOfCommit } from './commit-message.ts';
+import { endProcessesAhead } from './end-processes.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
-import { openCell } from './open-cell.ts';
+import { type OpenCell, openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { whileAtRest } from './while-at-rest.ts';
 import writeFileAtomic from 'write-file-atomic';
 
-/** Commits the tree that was tested, or what is there now when nothing was tested. */
+/** Commits the tree that was tested, or what is there now when nothing was tested. The agent is not needed any more after that. */
 export async function commitCell(host: CellHost, input: CommitInput): Promise<CommitReport> {
   const cell = await openCell(host, input.cellId);
+  const report = await commit(host, cell, input);
+  endProcessesAhead(host, cell.lease);
+  return report;
+}
+
+async function commit(host: CellHost, cell: OpenCell, input: CommitInput): Promise<CommitReport> {
   const stillOurs = await raiseFence(host, input.cellId);
   const { gitDirectory, baseCommit, lease } = cell;
   const paths = cellPaths(host.stateDirectory, input.cellId);
@@ -32,7 +39,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
   const branch = branchOf(lease.owner);
   await stillOurs();
-  const { commit } = await commitTree({
+  const committed = await commitTree({
     gitDirectory,
     tree,
     baseCommit,
@@ -45,7 +52,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   return {
     kind: 'committed',
     branch,
-    commit,
+    commit: committed.commit,
     filesModified: await fileChanges(gitDirectory, baseCommit, tree),
     protectedPathsTouched,
   };

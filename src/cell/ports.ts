@@ -12,6 +12,7 @@ export interface PortRange {
 /** A port that is the cell's until it is released. It is data: any process of the host can release it. */
 export interface PortLease {
   port: number;
+  /** Or that of a server that was booted ahead, which keeps its port for the cell that adopts it. */
   cellId: string;
 }
 
@@ -64,6 +65,13 @@ export async function releasePort(directory: string, port: number, cellId: strin
   if ((await holderOf(directory, port)) !== cellId) return false;
   await rm(join(directory, String(port)), { force: true });
   return true;
+}
+
+/** Gives all ports of a cell back. Idempotent. Answers whether there was one. */
+export async function releasePorts(directory: string, cellId: string): Promise<boolean> {
+  const own = (await listPorts(directory)).filter((lease) => lease.cellId === cellId);
+  const released = await Promise.all(own.map(({ port }) => releasePort(directory, port, cellId)));
+  return released.includes(true);
 }
 
 /** Every lease of a port in this state directory. */

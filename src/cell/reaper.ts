@@ -4,7 +4,7 @@ import { removeUnknownWorktree } from '../git/remove-worktree.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { hostPaths, isCellId } from './paths.ts';
-import { listPorts, releasePort } from './ports.ts';
+import { listPorts, releasePorts } from './ports.ts';
 import { marksOf } from './server-place.ts';
 import { teardownCell } from './teardown.ts';
 import { type WarmList, listWarm } from './warm-record.ts';
@@ -98,7 +98,7 @@ async function release(host: CellHost, { resource, cellId, why }: Unowned): Prom
       case 'worktree':
         return await removeUnknownWorktree(join(hostPaths(host.stateDirectory).worktrees, cellId));
       case 'port':
-        return await releasePortsOf(host, cellId);
+        return await releasePorts(hostPaths(host.stateDirectory).ports, cellId);
       case 'warm':
         return await endWarm(host, cellId);
       case 'lease':
@@ -153,11 +153,4 @@ async function oldNames(directory: string): Promise<string[]> {
 async function isOld(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => null);
   return found !== null && Date.now() - found.mtimeMs > grace;
-}
-
-async function releasePortsOf(host: CellHost, cellId: string): Promise<boolean> {
-  const { ports: directory } = hostPaths(host.stateDirectory);
-  const own = (await listPorts(directory)).filter((lease) => lease.cellId === cellId);
-  const released = await Promise.all(own.map(({ port }) => releasePort(directory, port, cellId)));
-  return released.some(Boolean);
 }

@@ -7,10 +7,10 @@ import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
 import { copyWork, maximumBytes } from './copy-work.ts';
 import { raiseFence } from './fence.ts';
+import { endProcesses } from './end-processes.ts';
 import type { CellHost } from './host.ts';
 import { type OpenCell, findCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
-import { serverPlace } from './server-place.ts';
 import { exceedsDisk } from './within-disk.ts';
 
 type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
@@ -23,8 +23,7 @@ export async function revertCell(host: CellHost, { cellId, reason }: RevertInput
   const cell = await findCell(host, cellId);
   const stillOurs = await raiseFence(host, cellId);
   // The work is over: an agent that still writes would make the check below fail.
-  const { mark } = await serverPlace(host.stateDirectory, cellId);
-  await host.runtimes[cell.lease.runtime].runtime.destroy(mark);
+  await endProcesses(host, cell.lease);
   const kept = await keep(host, cell, reason).catch((error: unknown) => keepAside(host, cell, error));
   await stillOurs();
   await restoreWorktree(cell);

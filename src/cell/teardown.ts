@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
 import type { TeardownReport } from '../../activities/contract.ts';
+import { endProcesses } from './end-processes.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
-import { cellPaths, hostPaths } from './paths.ts';
-import { listPorts, releasePort } from './ports.ts';
+import { hostPaths } from './paths.ts';
+import { releasePorts } from './ports.ts';
 import { releaseWorktree } from './release-worktree.ts';
 import { type ServerPlace, serverPlace } from './server-place.ts';
 import { discardSoon } from './trash.ts';
@@ -51,30 +52,12 @@ function releases(
   lease: Lease | null,
   { mark, home, worktree }: ServerPlace,
 ): [string, () => Promise<boolean>][] {
-  const paths = cellPaths(host.stateDirectory, cellId);
-  const runtime = host.runtimes[lease?.runtime ?? host.defaultRuntime].runtime;
+  const runtime = lease?.runtime ?? host.defaultRuntime;
   return [
-    ['process', async () => (await runtime.destroy(mark)) > 0],
-    ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, cellId)],
-    ['worktree', () => releaseWorktrees(host, lease?.gitDirectory ?? null, new Set([paths.worktree, worktree]))],
+    ['process', async () => (await endProcesses(host, { cellId, runtime })) > 0],
+    ['port', () => releasePorts(hostPaths(host.stateDirectory).ports, mark)],
+    ['worktree', () => releaseWorktree(host, lease?.gitDirectory ?? null, worktree)],
     // With a server that was adopted goes all that it had of its own.
     ['home', () => discardSoon(host.stateDirectory, mark === cellId ? home : dirname(home))],
   ];
-}
-
-/** A cell may have begun where its worktree is by itself, and then have adopted a server. */
-async function releaseWorktrees(
-  host: CellHost,
-  gitDirectory: string | null,
-  places: ReadonlySet<string>,
-): Promise<boolean> {
-  const released: boolean[] = [];
-  for (const path of places) released.push(await releaseWorktree(host, gitDirectory, path));
-  return released.includes(true);
-}
-
-async function releasePorts(directory: string, cellId: string): Promise<boolean> {
-  const own = (await listPorts(directory)).filter((lease) => lease.cellId === cellId);
-  await Promise.all(own.map(({ port }) => releasePort(directory, port, cellId)));
-  return own.length > 0;
 }

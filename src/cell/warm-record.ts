@@ -11,7 +11,7 @@ import { adoptedFile } from './server-place.ts';
 
 /** A server that was booted ahead, as the disk knows it. The record is written before anything is made. */
 export interface WarmServer {
-  version: 1;
+  version: 2;
   /** Has the form of a cell's id, and stands in its place in the markers of its processes. */
   id: string;
   runtime: IsolationName;
@@ -19,7 +19,7 @@ export interface WarmServer {
   profile: string;
   /** Milliseconds since the epoch. */
   createdAt: number;
-  /** Null while it boots. */
+  /** Null while it boots. The port is held for it, and leads to it. */
   ready: { server: RuntimeHandle; port: number; opencode: string } | null;
 }
 
@@ -87,7 +87,7 @@ function nullIfGone(error: unknown): null {
 }
 
 const recordSchema: v.GenericSchema<unknown, WarmServer> = v.strictObject({
-  version: v.literal(1),
+  version: v.literal(2),
   id: v.pipe(v.string(), v.check(isCellId)),
   runtime: v.picklist(isolations),
   profile: v.string(),

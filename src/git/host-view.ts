@@ -27,13 +27,21 @@ export async function hostView(place: WorktreePlace, indexFile?: string): Promis
   };
 }
 
-/** Makes that git directory, before an agent can change what it is made from. Idempotent. */
-export async function makeHostView(place: WorktreePlace, commit: string, signal?: AbortSignal): Promise<void> {
+/**
+ * Makes that git directory, before an agent can change what it is made from. Idempotent.
+ *
+ * @param settings what `contentSettings` answers, where it was asked before
+ */
+export async function makeHostView(
+  place: WorktreePlace,
+  commit: string,
+  settings = contentSettings(place.gitDirectory),
+): Promise<void> {
   const half = await mkdtemp(`${directoryOf(place)}-`);
   try {
     await Promise.all(['refs', 'objects', 'info'].map((name) => mkdir(join(half, name))));
     await writeFile(join(half, 'HEAD'), 'ref: refs/heads/none\n');
-    await writeFile(join(half, 'config'), `${formatOf(commit)}${await contentSettings(place.gitDirectory, signal)}`);
+    await writeFile(join(half, 'config'), `${formatOf(commit)}${await settings}`);
     for (const name of ['info/exclude', 'info/attributes']) {
       await copyFile(join(place.gitDirectory, name), join(half, name)).catch(() => 'there is none');
     }

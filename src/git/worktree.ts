@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { cp, lstat, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Semaphore } from 'async-mutex';
+import { contentSettings } from './content-settings.ts';
 import { WorktreeGone } from './errors.ts';
 import { git } from './git.ts';
 import { hostView, makeHostView } from './host-view.ts';
@@ -41,8 +42,10 @@ export async function addWorktree({
   try {
     await mkdir(dirname(path), { recursive: true });
     const add = prepared ? registerPrepared : register;
-    await withRepositoryLock(gitDirectory, () => add({ ...place, commit, signal }), { signal });
-    await makeHostView(place, commit, signal);
+    // git takes as long over the one as over the other.
+    const settings = contentSettings(gitDirectory, signal);
+    await settled([settings, withRepositoryLock(gitDirectory, () => add({ ...place, commit, signal }), { signal })]);
+    await makeHostView(place, commit, settings);
     await checkOut({ ...place, commit, signal });
     await cp(join(adminDirectory(place), 'index'), firstIndex(place), { preserveTimestamps: true });
     await writeFile(completionMark(place), commit);
@@ -71,6 +74,12 @@ export async function checkOut({ gitDirectory, path, commit, signal }: WorktreeW
 
 /** More at once only make each of them slower. */
 const checkouts = new Semaphore(availableParallelism() * 2);
+
+/** Waits for all of them, and then throws what the first of them threw: none goes on behind what undoes it. */
+async function settled(works: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(works);
+  await Promise.all(works);
+}
 
 async function isComplete(place: WorktreePlace, commit: string): Promise<boolean> {
   const mark = await readFile(completionMark(place), 'utf8').catch(() => null);

@@ -95,6 +95,8 @@ export interface SpawnFigures {
   cold: SpawnedCells;
   /** One cell at a time, each with a server that was booted ahead. */
   warm: SpawnedCells;
+  /** The same in `bubblewrap`; null where that cannot be used. */
+  confined: SpawnedCells | null;
 }
 
 /** Milliseconds, as the results of cells say. */

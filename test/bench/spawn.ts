@@ -1,7 +1,7 @@
 /**
  * How long a cell takes to spawn and to end, and what a bare OpenCode server takes to boot beside it.
  *
- * Run by hand, on a machine that does nothing else: `node test/bench/spawn.ts [rounds]`. Prints medians and the spread; times are
+ * Run by hand, on a machine that does nothing else: `node test/bench/spawn.ts [rounds] [runtime]`. Prints medians and the spread; times are
  * in milliseconds of the wall, and what the server used of a processor, in milliseconds too, says what the machine's load did to them.
  */
 import { readFileSync } from 'node:fs';
@@ -42,8 +42,7 @@ await writeFile(opencodeConfig, JSON.stringify({ ...opencodeProvider('http://127
 const env = {
   PATH: process.env['PATH'],
   CELLS_HOST_ID: 'bench',
-  // The runtime that can have servers booted ahead.
-  CELLS_RUNTIME: 'process',
+  CELLS_RUNTIME: process.argv[3] ?? 'process',
   CELLS_STATE_DIR: join(directory.path, 'state'),
   CELLS_REPOSITORY: repository.path,
   CELLS_OPENCODE_CONFIG: opencodeConfig,

@@ -163,7 +163,8 @@ function floorTable({ lean, plain }: FloorFigures, named: readonly NamedRuns[]):
   };
 }
 
-function spawnTable({ bare, cold, warm }: SpawnFigures): FigureTable {
+/** How long cells take to be made and to end. */
+export function spawnTable({ bare, cold, warm, confined }: SpawnFigures): FigureTable {
   const times = ({ p50 }: Distribution) => (p50 / bare.wall.p50).toFixed(2);
   const row = (name: string, figures: Distribution) => [
     name,
@@ -177,8 +178,10 @@ function spawnTable({ bare, cold, warm }: SpawnFigures): FigureTable {
       row('`opencode serve` alone, until it has proved to be well', bare.wall),
       row('spawn, cold', cold.spawn),
       row('spawn, warm', warm.spawn),
+      ...(confined ? [row('spawn, warm, in `bubblewrap`', confined.spawn)] : []),
       row('teardown, cold', cold.teardown),
       row('teardown, warm', warm.teardown),
+      ...(confined ? [row('teardown, warm, in `bubblewrap`', confined.teardown)] : []),
     ],
     note: 'As the results of cells say, with the time that Temporal takes to hand the steps to the worker.',
   };

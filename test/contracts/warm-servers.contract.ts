@@ -1,15 +1,10 @@
-import { randomBytes } from 'node:crypto';
-import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CellHost } from '../../src/cell/host.ts';
-import { confineWarm } from '../../src/cell/confine.ts';
-import { warmPaths } from '../../src/cell/paths.ts';
 import { findUnowned, releaseUnowned } from '../../src/cell/reaper.ts';
-import { makeSecret } from '../../src/cell/secret.ts';
 import { tendPool } from '../../src/cell/warm-pool.ts';
-import { claimWarm, listWarm, type WarmServer, writeWarm } from '../../src/cell/warm-record.ts';
-import { endWarm, profileOf, warmLimits } from '../../src/cell/warm-server.ts';
+import { claimWarm, listWarm } from '../../src/cell/warm-record.ts';
+import { endWarm } from '../../src/cell/warm-server.ts';
 import { cellMarker } from '../../src/domain/names.ts';
 import type { IsolationName } from '../../src/domain/request.ts';
 import { type CellHostUnderTest, ownerOf, requestOf, startCellHost } from '../support/cell-host.ts';
@@ -20,6 +15,7 @@ import { scrape, valueOf } from '../support/prometheus.ts';
 import { remainsOf } from '../support/remains.ts';
 import { runtimeSettings } from '../support/test-runtime.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { bootStandIn, onlyWarm, remainsOfWarm, runtimeOf, serversOf, untilReady } from '../support/warm-servers.ts';
 
 const never = new AbortController().signal;
 const room = { mayKeep: () => Promise.resolve(true), mayAdd: () => Promise.resolve(true) };
@@ -190,6 +186,16 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     expect(await remainsOf(place, cell.cellId)).toEqual([]);
   });
 
+  test('is not given to a cell that has begun to boot its own', async () => {
+    const warm = await bootStandIn(place.host);
+    const cell = await claim('begun');
+    await place.host.leases.update(cell.cellId, { state: 'spawning' });
+    expect((await place.steps.spawnCell(cell)).start).toBe('cold');
+    await place.steps.teardownCell({ cellId: cell.cellId });
+    expect((await onlyWarm(place)).id).toBe(warm.id);
+    await endWarm(place.host, warm.id);
+  });
+
   test('goes with the worktree that could not be made for its cell', async () => {
     const warm = await bootStandIn(place.host);
     const { git } = place.repository;
@@ -207,75 +213,6 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     await place.steps.teardownCell({ cellId: cell.cellId });
     expect(await remainsOf(place, cell.cellId)).toEqual([]);
   });
-}
-
-async function untilReady(stateDirectory: string): Promise<WarmServer> {
-  let ready: WarmServer | undefined;
-  await waitUntil(async () => {
-    const { records } = await listWarm(stateDirectory);
-    ready = records.flatMap(({ record }) => (record?.ready ? [record] : []))[0];
-    return ready !== undefined;
-  }, 180_000);
-  if (ready === undefined) throw new Error('there is no warm server');
-  return ready;
-}
-
-const runtimeOf = ({ host }: CellHostUnderTest) => host.runtimes[host.defaultRuntime].runtime;
-
-async function onlyWarm({ stateDirectory }: CellHostUnderTest): Promise<WarmServer> {
-  const { records } = await listWarm(stateDirectory);
-  const [first] = records;
-  if (records.length !== 1 || !first?.record) throw new Error(`there are ${records.length} warm servers`);
-  return first.record;
-}
-
-/** As a server that was booted ahead, for tests in which nobody asks it anything: it takes no processor. */
-async function bootStandIn(host: CellHost): Promise<WarmServer> {
-  const id = randomBytes(8).toString('hex');
-  const { defaultRuntime: runtime } = host;
-  const { idle, home, secret, serverLog } = warmPaths(host.stateDirectory, id);
-  const record: WarmServer = {
-    version: 1,
-    id,
-    runtime,
-    profile: profileOf(host),
-    createdAt: Date.now(),
-    ready: null,
-  };
-  await writeWarm(host.stateDirectory, record);
-  await Promise.all([idle, home].map((path) => mkdir(path, { recursive: true })));
-  const confinement = await confineWarm(host, id, { runtime, limits: warmLimits(host) });
-  await makeSecret(secret);
-  const command = ['sleep', '600'] as const;
-  const spec = { cellId: id, command, directory: idle, env: { PATH: host.path }, logFile: serverLog };
-  const server = await host.runtimes[runtime].runtime.start(
-    confinement === null ? spec : { ...spec, confinement },
-    never,
-  );
-  const ready = { server, port: 9, opencode: '1.0.0' };
-  await writeWarm(host.stateDirectory, { ...record, ready });
-  return { ...record, ready };
-}
-
-/** Servers and stand-ins among the processes of that mark; a sandbox consists of more. */
-async function serversOf(mark: string): Promise<{ pid: number }[]> {
-  const processes = await processesMarked(cellMarker, mark);
-  return processes.filter(({ command }) => /^\S*(opencode\S* serve|sleep 600)/.test(command));
-}
-
-/** What is left of a server that was booted ahead. */
-async function remainsOfWarm(stateDirectory: string, id: string): Promise<string[]> {
-  const { record, directory, worktree } = warmPaths(stateDirectory, id);
-  const found = await Promise.all(
-    [record, directory, worktree].map((path) =>
-      access(path).then(
-        () => [path],
-        () => [],
-      ),
-    ),
-  );
-  const processes = await processesMarked(cellMarker, id);
-  return [...found.flat(), ...processes.map(({ pid, command }) => `process ${pid}: ${command}`)];
 }
 
 async function unowned({ host }: CellHostUnderTest, open: boolean): Promise<unknown[]> {

@@ -5,7 +5,7 @@ import { type TrialResults, trialTable } from '../memory-trial/table.ts';
 import { type SoakResults, soakTable } from '../soak/results.ts';
 import { renderMarkdown, type FigureTable } from '../render.ts';
 import type { BenchResults, PartFigures } from '../results.ts';
-import { benchTables, gatewayTable, runtimesTable } from '../tables.ts';
+import { benchTables, gatewayTable, runtimesTable, spawnTable } from '../tables.ts';
 
 /** What lies in `docs/performance`; null where there is no such file. */
 export interface Figures {
@@ -17,7 +17,7 @@ export interface Figures {
 }
 
 /** Parts of the bench whose figures have a place of their own on the page. A run of them alone leaves the figures of all others there. */
-const ownPlaces = ['gateway', 'runtimes'] as const;
+const ownPlaces = ['spawn', 'gateway', 'runtimes'] as const;
 type OwnPlace = (typeof ownPlaces)[number];
 
 /** Under which names the parts of a run of the bench lie in `docs/performance`. */
@@ -34,6 +34,7 @@ export function readFigures(): Figures {
     trials: read('memory-trial.json') as TrialResults | null,
     soak: read('soak.json') as SoakResults | null,
     alone: {
+      spawn: read('spawn.json') as BenchResults | null,
       gateway: read('gateway.json') as BenchResults | null,
       runtimes: read('runtimes.json') as BenchResults | null,
     },
@@ -61,6 +62,8 @@ function textOf(name: string, figures: Figures): string {
       return trials === null ? none : section(trialTable(trials));
     case 'soak':
       return soak === null ? none : section(soakTable(soak));
+    case 'spawn':
+      return textOfOwn(name, figures, spawnTable);
     case 'gateway':
       return textOfOwn(name, figures, gatewayTable);
     case 'runtimes':

@@ -28,7 +28,7 @@ export async function runRuntimes(stage: Stage, repeats: number): Promise<Runtim
   return figures as RuntimesFigures;
 }
 
-/** With a worker of its own, and nothing booted ahead: only `process` could have that. */
+/** With a worker of its own, and nothing booted ahead. */
 async function inRuntime(name: IsolationName, stage: Stage, repeats: number): Promise<RuntimeFigures> {
   await using stack = new AsyncDisposableStack();
   const group = await countedGroup();
@@ -71,7 +71,8 @@ async function ownEngine(
   }
 }
 
-async function probeOf(name: IsolationName, host: string | null) {
+/** Whether a runtime can be used here; `docker` with the engine at that address. */
+export async function probeOf(name: IsolationName, host: string | null = null) {
   const docker = { host, image: null, project: 'agent-cells' };
   return await makeRuntimes({ owner: 'bench', ...(await findRoots()), docker })[name].probe();
 }

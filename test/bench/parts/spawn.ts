@@ -1,5 +1,6 @@
 import waitFor from 'p-wait-for';
 import { listWarm } from '../../../src/cell/warm-record.ts';
+import type { IsolationName } from '../../../src/domain/request.ts';
 import { bootBareServer } from '../bare-server.ts';
 import { endOf } from '../cell-figures.ts';
 import type { SpawnFigures, SpawnedCells } from '../results.ts';
@@ -7,6 +8,7 @@ import { type BenchFleet, type Stage, openBenchFleet } from '../stage.ts';
 import { distribution } from '../statistics.ts';
 import { cpuOf } from '../usage.ts';
 import { request } from './request.ts';
+import { probeOf } from './runtimes.ts';
 
 /** Boots bare servers, and spawns cells without and with a server that was booted ahead, one at a time. */
 export async function runSpawn(stage: Stage, repeats: number): Promise<SpawnFigures> {
@@ -21,15 +23,16 @@ export async function runSpawn(stage: Stage, repeats: number): Promise<SpawnFigu
   return {
     bare: { wall: distribution(bare.map(({ wall }) => wall)), cpu: distribution(bare.map(({ cpu }) => cpu)) },
     cold: spawned(cold),
-    warm: spawned(await warmCells(stage, repeats)),
+    warm: spawned(await warmCells('process', stage, repeats)),
+    confined: (await probeOf('bubblewrap')).usable ? spawned(await warmCells('bubblewrap', stage, repeats)) : null,
   };
 }
 
-async function warmCells(stage: Stage, repeats: number): Promise<Times[]> {
-  await using bench = await openBenchFleet(stage, { capacity: 1, warm: 1 });
+async function warmCells(runtime: IsolationName, stage: Stage, repeats: number): Promise<Times[]> {
+  await using bench = await openBenchFleet(stage, { capacity: 1, warm: 1, env: { CELLS_RUNTIME: runtime } });
   const warm: Times[] = [];
   for (let index = 0; index < repeats; index += 1) {
-    stage.say(`warm spawn, ${index + 1} of ${repeats}`);
+    stage.say(`warm spawn in ${runtime}, ${index + 1} of ${repeats}`);
     const waits = async () => (await listWarm(bench.fleet.stateDirectory)).records.some(({ record }) => record?.ready);
     await waitFor(waits, { interval: 200, signal: stage.signal });
     warm.push(await oneCell(bench, index, stage.signal));

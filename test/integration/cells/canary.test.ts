@@ -31,7 +31,11 @@ const curious = {
             {
               tool: 'bash',
               arguments: {
-                command: 'env | sort > seen.txt; cat "$OPENCODE_CONFIG" >> seen.txt; touch "$HOME/looked"; sleep 5',
+                command: [
+                  'env | sort > seen.txt; cat "$OPENCODE_CONFIG" >> seen.txt; touch "$HOME/looked"',
+                  // Until the test has looked as well.
+                  'until [ -e "$HOME/go-on" ]; do sleep 0.1; done',
+                ].join('; '),
                 description: 'Look around',
               },
             },
@@ -71,6 +75,7 @@ test.each(runtimes)(
     expect(environments.some((text) => text.includes('OPENCODE_CONFIG='))).toBe(true);
     const whileAtWork = { environments, commands: await commandLines(), files: await filesWith(fleet.stateDirectory) };
     const state = await cellState(fleet.client, looks.workflowId);
+    await writeFile(join(home, 'go-on'), '');
 
     const result = await looks.result();
     expect(result).toMatchObject({ status: 'committed', filesModified: [{ path: 'seen.txt' }] });

@@ -94,7 +94,7 @@ describe('the supervisor', () => {
   test('takes a server that waits for a cell for none, and ends with it', async () => {
     await using cell = await supervisedCell();
     const { cellId: id, stateDirectory } = cell;
-    await writeWarm(stateDirectory, { version: 1, id, runtime: 'process', profile: '', createdAt: 0, ready: null });
+    await writeWarm(stateDirectory, { version: 2, id, runtime: 'process', profile: '', createdAt: 0, ready: null });
     await cell.start('exec sleep 300');
     expect(await cell.client.info()).toMatchObject({ cells: [], warm: [id] });
     expect(await cell.client.stop()).toBe(true);
