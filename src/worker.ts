@@ -12,6 +12,7 @@ import { emptyTrash, trashEmptied } from './cell/trash.ts';
 import type { Config } from './config.ts';
 import { claimTaskQueue, hostTaskQueue, workflowTaskQueue } from './domain/names.ts';
 import { version } from './domain/version.ts';
+import { startRunner } from './runner/runner.ts';
 import { type SupervisorClient, connectSupervisor } from './supervisor/client.ts';
 import type { Logger } from './telemetry/log.ts';
 import { metrics } from './telemetry/metrics.ts';
@@ -44,6 +45,8 @@ export interface WorkerRun {
   ready?: (worker: { hostId: string; metricsUrl: string }) => void;
 }
 
+const runnerMain = fileURLToPath(new URL(`./worker/runner-main${extname(import.meta.url)}`, import.meta.url));
+
 /** Steps that run get this long to hand their cell back, then they are cut off; milliseconds. */
 const shutdownGrace = 5_000;
 const shutdownForce = 20_000;
@@ -58,6 +61,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   const { log, signal, stop = { kind: 'leave' }, endsWithWorkers = false, ready } = run;
   await using stack = new AsyncDisposableStack();
   const lock = stack.use(await acquireHostLock(config.stateDirectory));
+  stack.use(startRunner(runnerMain));
   const supervisor = stack.use(
     await connectSupervisor(config.stateDirectory, { groups: config.cgroup, docker: config.docker, endsWithWorkers }),
   );

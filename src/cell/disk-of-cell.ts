@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { execa } from 'execa';
+import { runProgram } from '../runner/run-program.ts';
 import type { CellHost } from './host.ts';
 import { cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
@@ -18,15 +18,8 @@ export async function diskOf(
   const { directory, serverLog } = cellPaths(stateDirectory, cellId);
   const { home, worktree } = await serverPlace(stateDirectory, cellId);
   // Above the home is what else a server that was booted ahead has, or the directory of the cell again, which is counted once.
-  const { stdout } = await execa('du', ['-skc', '--', worktree, directory, dirname(home), serverLog], {
-    reject: false,
-    timeout: limitMs,
-    // The last line has a word of the language of its user.
-    env: { LC_ALL: 'C' },
-    stdin: 'ignore',
-    stderr: 'ignore',
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  });
-  const kilobytes = /^(\d+)\ttotal$/m.exec(stdout)?.[1];
+  const command = ['du', '-skc', '--', worktree, directory, dirname(home), serverLog] as const;
+  const ended = await runProgram({ command, timeoutMs: limitMs }, signal).catch(() => null);
+  const kilobytes = /^(\d+)\ttotal$/m.exec(ended?.stdout ?? '')?.[1];
   return kilobytes === undefined ? null : Number(kilobytes) * 1024;
 }

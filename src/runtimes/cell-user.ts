@@ -1,5 +1,4 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { runProgram } from '../runner/run-program.ts';
 
 /** User ids of cells begin here: no user of a host has one that is so large. */
 const first = 2 ** 30;
@@ -17,5 +16,7 @@ export function cellUser(mark: string): number | null {
 export async function giveToCell(mark: string, paths: readonly string[]): Promise<void> {
   const user = cellUser(mark);
   if (user === null || paths.length === 0) return;
-  await promisify(execFile)('chown', ['-R', '-P', '-h', `${user}:${user}`, '--', ...paths]);
+  const command = ['chown', '-R', '-P', '-h', `${user}:${user}`, '--', ...paths] as const;
+  const { exitCode, stderr } = await runProgram({ command });
+  if (exitCode !== 0) throw new Error(`files cannot be given to user ${user}: ${stderr}`);
 }

@@ -1,4 +1,5 @@
 import { waitUntil } from '../support/wait-until.ts';
+import { runningProcesses } from '../support/processes.ts';
 import { remainsOfHost } from '../support/remains.ts';
 import type { CellCost } from './results.ts';
 import type { BenchFleet } from './stage.ts';
@@ -7,6 +8,8 @@ import { type CpuTime, cpuOf } from './usage.ts';
 /** Processor time of everything that works for cells, until now. */
 export interface Accounts {
   worker: CpuTime;
+  /** The small process that runs git for the worker. */
+  runner: CpuTime;
   supervisor: CpuTime;
   temporal: CpuTime;
 }
@@ -17,7 +20,15 @@ export interface Accounts {
  */
 export async function takeAccounts({ pids }: BenchFleet): Promise<Accounts> {
   const of = async (pid: number) => (await cpuOf(pid)) ?? { own: Number.NaN, children: Number.NaN };
-  return { worker: await of(pids.worker), supervisor: await of(pids.supervisor), temporal: await of(pids.temporal) };
+  const runner = (await runningProcesses()).find(
+    ({ parent, command }) => parent === pids.worker && command.includes('runner-main'),
+  );
+  return {
+    worker: await of(pids.worker),
+    runner: runner === undefined ? { own: 0, children: 0 } : await of(runner.pid),
+    supervisor: await of(pids.supervisor),
+    temporal: await of(pids.temporal),
+  };
 }
 
 /** What one cell cost between two accounts, in seconds. The supervisor is the parent of all that runs in cells. */
@@ -26,7 +37,7 @@ export function costOf(before: Accounts, after: Accounts, cells: number): CellCo
   return {
     cell: used(({ supervisor }) => supervisor.children),
     worker: used(({ worker }) => worker.own),
-    git: used(({ worker }) => worker.children),
+    git: used(({ worker, runner }) => worker.children + runner.own + runner.children),
     supervisor: used(({ supervisor }) => supervisor.own),
     temporal: used(({ temporal }) => temporal.own),
   };

@@ -15,11 +15,13 @@ import { bootWarm, endWarm } from '../../src/cell/warm-server.ts';
 import { readConfig } from '../../src/config.ts';
 import { opencodeBinary } from '../../src/opencode/binary.ts';
 import { prepareHome, serverEnvironment } from '../../src/opencode/profile.ts';
+import { startRunner } from '../../src/runner/runner.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { connectSupervisor } from '../../src/supervisor/client.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import { makeHost } from '../../src/worker/make-host.ts';
 import { activityEnvironment, ownerOf, requestOf } from '../support/cell-host.ts';
+import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { temporaryRepository } from '../support/temporary-repository.ts';
 
@@ -48,6 +50,8 @@ const env = {
   CELLS_OPENCODE_CONFIG: opencodeConfig,
 };
 const config = readConfig(env, { dotenv: null });
+// As a worker does.
+stack.use(startRunner(join(root, 'src/worker/runner-main.ts')));
 const supervisor = stack.use(await connectSupervisor(config.stateDirectory));
 stack.defer(async () => void (await supervisor.stop({ force: true })));
 const host = await makeHost(config, createLogger({ level: 'warn', format: 'json' }), { supervisor });

@@ -16,12 +16,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/config': ['src/domain'],
   'src/config.ts': ['src/config', 'src/domain'],
 
-  'src/git': ['src/domain'],
+  'src/runner': [],
+  'src/git': ['src/domain', 'src/runner'],
   'src/journal': ['src/domain'],
   'src/gateway': ['src/domain'],
   'src/opencode': ['src/domain', 'src/gateway'],
   'src/providers': [],
-  'src/runtimes': ['src/domain'],
+  'src/runtimes': ['src/domain', 'src/runner'],
   'src/templates': ['src/domain'],
   'src/scripted-model': ['src/domain'],
   'src/telemetry': ['src/domain', 'src/config.ts', 'src/telemetry/metrics.ts'],
@@ -34,6 +35,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/journal',
     'src/opencode',
     'src/providers',
+    'src/runner',
     'src/runtimes',
     'src/templates',
     'activities/contract.ts',
@@ -63,9 +65,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/telemetry/metrics.ts',
     'src/cell',
     'src/gateway',
+    'src/git',
     'src/journal',
     'src/opencode',
     'src/providers',
+    'src/runner',
     'src/runtimes',
     'src/supervisor',
   ],
@@ -76,6 +80,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/cell',
     'src/git',
     'src/opencode',
+    'src/runner',
     'src/runtimes',
     'src/supervisor',
     'src/worker',
@@ -118,7 +123,7 @@ describe('the layers', () => {
 describe('the product', () => {
   test('reads the environment of its process in one place', () => {
     // What a child process inherits is chosen where it is started, and git is started here.
-    const allowed = ['src/config.ts', 'src/git/git.ts', 'src/git/mirror.ts'];
+    const allowed = ['src/config.ts', 'src/git/run-git.ts', 'src/git/mirror.ts'];
     expect(pathsOf(product, /process\.env\b/).filter((path) => !allowed.includes(path))).toEqual([]);
   });
 
@@ -126,7 +131,7 @@ describe('the product', () => {
     // As a word of its own, by a path, or at the beginning of a command for a shell.
     const startsGit = /from 'simple-git'|(['"])(?:[\w/]*\/)?git\1|(?:execa|spawn|exec|execFile)\w*[(`]\s*['"`]?git /;
     // The doctor asks for `git --version`, in no repository; and whether an image has it is seen by its name.
-    const allowed = ['src/git/git.ts', 'src/cli/doctor/host-checks.ts', 'src/runtimes/docker/try-image.ts'];
+    const allowed = ['src/git/run-git.ts', 'src/cli/doctor/host-checks.ts', 'src/runtimes/docker/try-image.ts'];
     expect(pathsOf(product, startsGit).filter((path) => !allowed.includes(path))).toEqual([]);
   });
 });
