@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { Mutex } from 'async-mutex';
 import waitFor from 'p-wait-for';
@@ -21,7 +21,7 @@ export async function withRepositoryLock<T>(
   work: () => Promise<T>,
   { signal, timeoutMs = 60_000, purpose = 'worktrees' }: LockOptions = {},
 ): Promise<T> {
-  const name = await lockName(gitDirectory, purpose);
+  const name = lockName(gitDirectory, purpose);
   const deadline = AbortSignal.timeout(timeoutMs);
   const giveUp = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
   try {
@@ -37,9 +37,9 @@ export async function withRepositoryLock<T>(
   }
 }
 
-/** The directory may be known by several paths; device and inode are the same for all of them. */
-async function lockName(gitDirectory: string, purpose: string): Promise<string> {
-  const { dev, ino } = await stat(gitDirectory, { bigint: true });
+/** The directory may be known by several paths; device and inode are the same for all of them. Without a wait, in which those who ask would change places. */
+function lockName(gitDirectory: string, purpose: string): string {
+  const { dev, ino } = statSync(gitDirectory, { bigint: true });
   const hash = createHash('sha256').update(`${dev}:${ino}:${purpose}`).digest('hex');
   // A leading NUL makes it an abstract socket: it has no file, so nothing is left behind.
   return `\0agent-cells-${hash.slice(0, 32)}`;
