@@ -72,7 +72,8 @@ class Runner {
     const child = this.#child;
     if (child === null) return;
     const ended = once(child, 'exit');
-    child.disconnect();
+    // One that has just died has let go by itself.
+    if (child.connected) child.disconnect();
     await ended;
   }
 

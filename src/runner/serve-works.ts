@@ -7,7 +7,8 @@ import type { Answer, Order, Work } from './work.ts';
 export function serveWorks(works: readonly Work<never, unknown>[]): void {
   const byName = new Map(works.map((work) => [work.name, work]));
   const running = new Map<number, AbortController>();
-  const answer = (message: Answer) => process.send?.(message);
+  // Where nobody hears it any more, this process ends as well.
+  const answer = (message: Answer) => process.send?.(message, () => undefined);
 
   process.on('message', (message) => {
     const order = message as Order; // sent by the runner

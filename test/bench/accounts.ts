@@ -1,6 +1,6 @@
 import { waitUntil } from '../support/wait-until.ts';
-import { runningProcesses } from '../support/processes.ts';
 import { remainsOfHost } from '../support/remains.ts';
+import { runnersOf } from '../support/runners.ts';
 import type { CellCost } from './results.ts';
 import type { BenchFleet } from './stage.ts';
 import { type CpuTime, cpuOf } from './usage.ts';
@@ -20,9 +20,7 @@ export interface Accounts {
  */
 export async function takeAccounts({ pids }: BenchFleet): Promise<Accounts> {
   const of = async (pid: number) => (await cpuOf(pid)) ?? { own: Number.NaN, children: Number.NaN };
-  const runner = (await runningProcesses()).find(
-    ({ parent, command }) => parent === pids.worker && command.includes('runner-main'),
-  );
+  const [runner] = await runnersOf(pids.worker);
   return {
     worker: await of(pids.worker),
     runner: runner === undefined ? { own: 0, children: 0 } : await of(runner.pid),

@@ -110,7 +110,7 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     const warm = await onlyWarm(place);
     const cell = await claim('found');
     const first = await place.steps.spawnCell(cell);
-    expect(first.start).toBe('warm');
+    expect(first).toMatchObject({ start: 'warm', port: warm.ready?.port });
     expect(await (await place.afterRestart()).steps.spawnCell(cell)).toEqual(first);
     expect(await serversOf(warm.id)).toHaveLength(1);
     expect((await processesMarked(cellMarker, warm.id)).map(({ pid }) => pid)).toContain(warm.ready?.server.pid);
@@ -195,6 +195,19 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     expect((await onlyWarm(place)).id).toBe(warm.id);
     await endWarm(place.host, warm.id);
   });
+
+  // A runtime that does not confine refuses such a request.
+  if (runtime !== 'process')
+    test('is not given to a cell whose sandbox has to be another', async () => {
+      const warm = await bootStandIn(place.host);
+      for (const own of [{ resources: { memory: '900m' } }, { network: { allow: ['localhost:9'] } }]) {
+        const cell = await place.spawn({ taskId: runtime, agentId: 'of-its-own', ...own });
+        expect(cell.start).toBe('cold');
+        await place.steps.teardownCell({ cellId: cell.cellId });
+        expect((await onlyWarm(place)).id).toBe(warm.id);
+      }
+      await endWarm(place.host, warm.id);
+    });
 
   test('goes with the worktree that could not be made for its cell', async () => {
     const warm = await bootStandIn(place.host);

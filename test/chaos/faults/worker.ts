@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { processesMarked, isRunning, runningProcesses } from '../../support/processes.ts';
+import { processesMarked, isRunning } from '../../support/processes.ts';
+import { runnersOf } from '../../support/runners.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { cells } from '../../support/cells-command.ts';
 import { ownerMarker } from '../../../src/domain/names.ts';
@@ -30,7 +31,9 @@ export const hostFaults: readonly Fault[] = [
     name: 'runner SIGKILL',
     pairs: atEachStep('runner SIGKILL'),
     async strikeHost({ fleet }) {
-      for (const pid of await runnersOf(fleet.worker.pid)) process.kill(pid, 'SIGKILL');
+      const [runner] = await runnersOf(fleet.worker.pid);
+      if (runner === undefined) throw new Error('the worker has no runner');
+      process.kill(runner.pid, 'SIGKILL');
     },
   },
   {
@@ -90,13 +93,4 @@ async function killSupervisor(stage: Stage): Promise<void> {
   process.kill(await stage.supervisorPid(), 'SIGKILL');
   const living = () => Promise.all(kept.map(({ pid }) => isRunning(pid)));
   await waitUntil(async () => !(await living()).includes(true), 30_000);
-}
-
-/** The small processes that start programs for a worker. It has one. */
-async function runnersOf(worker: number): Promise<number[]> {
-  const found = (await runningProcesses()).filter(
-    ({ parent, command }) => parent === worker && command.includes('runner-main'),
-  );
-  if (found.length !== 1) throw new Error(`the worker has ${found.length} runners`);
-  return found.map(({ pid }) => pid);
 }

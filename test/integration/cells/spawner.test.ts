@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ import { leasesIn, serverIn } from '../../support/host-state.ts';
 import { isRunning } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
 import { letGoOn, unhurriedScripts, untilAgentsWait } from '../../support/unhurried.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const signal = new AbortController().signal;
 
@@ -92,6 +93,20 @@ describe('a spawned cell', () => {
     await place.steps.teardownCell({ cellId });
     expect(await remainsOf(place, cellId)).toEqual([]);
   });
+});
+
+test('a cell whose work is committed ends its agent, before anybody asks for the teardown', async () => {
+  await using place = await startCellHost();
+  const { cellId, worktree } = await place.spawn();
+  const pid = await serverIn(place.stateDirectory, cellId);
+  await writeFile(join(worktree, 'answer.txt'), 'right');
+  const tokens = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, reasoning: 0, total: 0 };
+  const work = { cellId, tree: null, protectedPaths: [], commitMessage: null, summary: '', tokens };
+  expect(await place.steps.commitWork(work)).toMatchObject({ kind: 'committed' });
+  await waitUntil(async () => !(await isRunning(pid)));
+  // What was ended ahead is still told as what the teardown released.
+  expect((await place.steps.teardownCell({ cellId })).released).toContain('process');
+  expect(await remainsOf(place, cellId)).toEqual([]);
 });
 
 test('a teardown of what never was succeeds, and makes nothing', async () => {

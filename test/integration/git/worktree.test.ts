@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { WorktreeGone } from '../../../src/git/errors.ts';
@@ -24,6 +24,24 @@ describe('adding a worktree', () => {
     await writeFile(join(cell.worktree, 'work.txt'), 'work');
     await addWorktree({ gitDirectory: cell.gitDirectory, path: cell.worktree, commit: cell.baseCommit });
     expect(await readFile(join(cell.worktree, 'work.txt'), 'utf8')).toBe('work');
+  });
+
+  test('fills a directory that is there, and leaves it and its .git the files that they are', async () => {
+    await using repository = await temporaryRepository({ 'a.txt': 'a' });
+    await using directory = await temporaryDirectory();
+    const place = { gitDirectory: join(repository.path, '.git'), path: join(directory.path, 'cell1') };
+    await mkdir(place.path);
+    await writeFile(join(place.path, '.git'), '');
+    const inodes = async () =>
+      (await Promise.all([place.path, join(place.path, '.git')].map((path) => stat(path)))).map(({ ino }) => ino);
+    const before = await inodes();
+    await addWorktree({ ...place, commit: repository.commit, prepared: true });
+    expect(await inodes()).toEqual(before);
+    expect((await readdir(place.path)).sort()).toEqual(['.git', 'a.txt']);
+    expect(await repository.git('-C', place.path, 'status', '--porcelain')).toBe('');
+    await assertWorktree(place);
+    expect(await removeWorktree(place)).toBe(true);
+    expect(await readdir(place.gitDirectory)).not.toContain('worktrees');
   });
 
   test.each([
@@ -89,6 +107,16 @@ describe('removing a worktree', () => {
     expect(await removeWorktree(place)).toBe(true);
     expect(await removeWorktree(place)).toBe(false);
     await expect(access(join(cell.gitDirectory, 'worktrees'))).rejects.toThrow('ENOENT');
+  });
+
+  test('takes the entry too that was made for a directory inside, and not led to it yet', async () => {
+    await using repository = await temporaryRepository();
+    await using directory = await temporaryDirectory();
+    const place = { gitDirectory: join(repository.path, '.git'), path: join(directory.path, 'cell1') };
+    // As far as a worker came that died over a directory that was there.
+    await repository.git('worktree', 'add', '--quiet', '--detach', join(place.path, 'cell1'));
+    expect(await removeWorktree(place)).toBe(true);
+    expect(await readdir(place.gitDirectory)).not.toContain('worktrees');
   });
 
   test('leaves the entries of others, whether their directories are there or not', async () => {

@@ -6,6 +6,7 @@ import { git, GitFailed } from '../../../src/git/git.ts';
 import { runProgram } from '../../../src/runner/run-program.ts';
 import { startRunner } from '../../../src/runner/runner.ts';
 import { runningProcesses } from '../../support/processes.ts';
+import { runnersOf } from '../../support/runners.ts';
 import { root } from '../../support/source-files.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -87,6 +88,3 @@ async function parentOfShell(): Promise<number> {
 
 const sleeping = async (seconds: string) =>
   (await runningProcesses()).filter(({ command }) => command === `sleep ${seconds}`);
-
-const runnersOf = async (user: number) =>
-  (await runningProcesses()).filter(({ command, parent }) => parent === user && command.includes(main));
