@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { HostCloses } from '../src/cell/close-cell.ts';
 
 /** Well below the shortest heartbeat timeout, milliseconds. */
@@ -17,9 +18,19 @@ export async function withHeartbeat<Result>(
   const timer = setInterval(() => context.heartbeat(details()), interval);
   try {
     return await work(context.cancellationSignal);
+  } catch (error) {
+    throw ofInterruption(error, context.cancellationSignal);
   } finally {
     clearInterval(timer);
   }
+}
+
+/**
+ * Work that is cut short throws whatever it was at: a request, a proof of health. To Temporal only its own failure is a cancellation, and any other
+ * one would end the cell as failed. A failure that has a name already says what happened.
+ */
+function ofInterruption(error: unknown, signal: AbortSignal): unknown {
+  return signal.aborted && !(error instanceof ApplicationFailure) ? signal.reason : error;
 }
 
 /** What the work was cut short for: to end, to be taken up by the next worker, or because another attempt has it. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
 import { createHostActivities } from '../../../activities/index.ts';
@@ -50,15 +51,18 @@ describe('a boot that fails leaves nothing but the place, which the teardown giv
     expect(place.host.spawns.now().failures, 'it speaks against the request').toBe(0);
   });
 
-  test('when the spawn is cancelled while the server boots', async () => {
+  test.for([
+    ['boots', untilServerOf],
+    ['is asked for its health, which it does not tell', untilServerHangs],
+  ] as const)('when the spawn is cancelled while the server %s', async ([, until]) => {
     await using place = await startCellHost();
     const request = requestOf();
     const owner = ownerOf(request);
     const { cellId } = await place.steps.claimHost({ owner, request });
     const attempt = activityEnvironment();
     const spawning = attempt.run(createHostActivities(place.host).spawnCell, { owner, cellId, request });
-    const ended = expect(spawning).rejects.toThrow();
-    await untilServerOf(place, cellId);
+    const ended = expect(spawning).rejects.toBeInstanceOf(CancelledFailure);
+    await until(place, cellId);
     attempt.cancel('CANCELLED');
     await ended;
     await expectOnlyThePlace(place, cellId);
@@ -98,4 +102,11 @@ async function expectOnlyThePlace(place: CellHostUnderTest, cellId: string): Pro
 
 async function untilServerOf(place: CellHostUnderTest, cellId: string): Promise<void> {
   await waitUntil(async () => typeof (await leaseIn(place.stateDirectory, cellId))?.server?.pid === 'number');
+}
+
+/** Stopped once it listens, a server answers nothing. */
+async function untilServerHangs(place: CellHostUnderTest, cellId: string): Promise<void> {
+  const { serverLog } = cellPaths(place.stateDirectory, cellId);
+  await waitUntil(async () => (await readFile(serverLog, 'utf8').catch(() => '')).includes('listening'));
+  process.kill(await serverIn(place.stateDirectory, cellId), 'SIGSTOP');
 }
