@@ -120,9 +120,10 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 async function isCutOff(file: string): Promise<boolean> {
-  await using handle = await open(file, 'r');
-  const { size } = await handle.stat();
-  if (size === 0) return false;
+  // It may have been set aside since it was looked at, by this process or another: then the line begins a new one.
+  await using handle = await open(file, 'r').catch(nullIfGone);
+  const size = (await handle?.stat())?.size ?? 0;
+  if (handle === null || size === 0) return false;
   const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
   return buffer.toString() !== '\n';
 }

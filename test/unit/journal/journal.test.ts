@@ -55,6 +55,15 @@ describe('a journal', () => {
     ]);
   });
 
+  test('takes the first line of a process whose predecessor left a file that is full', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'full.jsonl');
+    const bounds = { segmentBytes: 10, segments: 3 };
+    await openJournal<Entry>(file, bounds).append([{ at: 1, text: 'before' }]);
+    await openJournal<Entry>(file, bounds).append([{ at: 2, text: 'after' }]);
+    expect((await readJournal(file, schema, 0)).map(({ text }) => text)).toEqual(['before', 'after']);
+  });
+
   test('lets go of what is older than it is to be kept', async () => {
     await using directory = await temporaryDirectory();
     const file = join(directory.path, 'old.jsonl');
