@@ -15,7 +15,15 @@ import { scrape, valueOf } from '../support/prometheus.ts';
 import { remainsOf } from '../support/remains.ts';
 import { runtimeSettings } from '../support/test-runtime.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { bootStandIn, onlyWarm, remainsOfWarm, runtimeOf, serversOf, untilReady } from '../support/warm-servers.ts';
+import {
+  bootStandIn,
+  onlyWarm,
+  remainsOfWarm,
+  runtimeOf,
+  serversOf,
+  spawnedBy,
+  untilReady,
+} from '../support/warm-servers.ts';
 
 const never = new AbortController().signal;
 const room = { mayKeep: () => Promise.resolve(true), mayAdd: () => Promise.resolve(true) };
@@ -230,8 +238,4 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
 
 async function unowned({ host }: CellHostUnderTest, open: boolean): Promise<unknown[]> {
   return await findUnowned(host, async () => open);
-}
-
-async function spawnedBy({ metricsUrl }: Fleet, start: string): Promise<number | undefined> {
-  return valueOf(await scrape(metricsUrl), 'cells_spawned_total', { start });
 }

@@ -9,7 +9,9 @@ import { listWarm, type WarmServer, writeWarm } from '../../src/cell/warm-record
 import { profileOf, warmLimits } from '../../src/cell/warm-server.ts';
 import { cellMarker } from '../../src/domain/names.ts';
 import type { CellHostUnderTest } from './cell-host.ts';
+import type { Fleet } from './fleet.ts';
 import { processesMarked } from './processes.ts';
+import { scrape, valueOf } from './prometheus.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** Waits for a server to be booted ahead. */
@@ -85,4 +87,9 @@ export async function remainsOfWarm(stateDirectory: string, id: string): Promise
     ...ports.map(({ port }) => `port ${port}`),
     ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
   ];
+}
+
+/** How many cells of a worker have begun so. */
+export async function spawnedBy({ metricsUrl }: Fleet, start: 'warm' | 'cold'): Promise<number> {
+  return valueOf(await scrape(metricsUrl), 'cells_spawned_total', { start }) ?? 0;
 }

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellPaths } from '../../../src/cell/paths.ts';
-import type { CellResult } from '../../../src/client.ts';
+import type { CellResult, IsolationName } from '../../../src/client.ts';
 import { buildBaseImage } from '../../../src/runtimes/docker/image.ts';
 import { type DockerEngine, startDockerEngine } from '../../support/docker-engine.ts';
 import { failureOf } from '../../support/endings.ts';
 import { runningProcesses } from '../../support/processes.ts';
 import { remainsOfHost } from '../../support/remains.ts';
-import { type Attempt, type Verdict, broken, codesIn, expectedOf, filesOf, runtimes } from './attempt.ts';
+import { spawnedBy, untilReady } from '../../support/warm-servers.ts';
+import { type Attempt, type Verdict, broken, codesIn, expectedOf, filesOf } from './attempt.ts';
 import { git } from './attempts/git.ts';
 import { kernel } from './attempts/kernel.ts';
 import { network } from './attempts/network.ts';
@@ -18,7 +19,7 @@ import { type Found, pageWith } from './page.ts';
 import { type Stage, callersRepository, canaries, setStage } from './stage.ts';
 
 const attempts: readonly Attempt[] = [...reading, ...writing, ...git, ...network, ...kernel, ...using];
-const found = new Map<string, Partial<Record<(typeof runtimes)[number], Verdict>>>();
+const found = new Map<string, Partial<Record<IsolationName, Verdict>>>();
 /** Of a machine that is busy, milliseconds. */
 const patience = 600_000;
 
@@ -35,7 +36,16 @@ test('there are more than forty attempts, each of a name of its own', () => {
   expect(new Set(attempts.map(({ name }) => name)).size).toBe(attempts.length);
 });
 
-describe.each(runtimes)('an agent that means harm, in %s', (runtime) => {
+/** A cell may be given a server that was booted ahead, in a sandbox that was made before anybody knew of the cell. */
+const starts = [
+  ['process', 'cold'],
+  ['bubblewrap', 'cold'],
+  ['bubblewrap', 'warm'],
+  ['docker', 'cold'],
+  ['docker', 'warm'],
+] as const;
+
+describe.each(starts)('an agent that means harm, in %s, on a %s server', (runtime, start) => {
   const confined = runtime !== 'process';
   const tried = (attempt: Attempt) => confined || attempt.process[0] !== 'not tried';
   let stage: Stage;
@@ -44,29 +54,33 @@ describe.each(runtimes)('an agent that means harm, in %s', (runtime) => {
   let codes: Map<string, number>;
   let tests: string;
   let told: string;
+  const verdicts = new Map<string, Verdict>();
 
   beforeAll(async () => {
-    stage = await setStage(runtime, docker.host);
+    stage = await setStage(runtime, start, docker.host);
     const { fleet } = stage;
     await fleet.repository.write(filesOf(attempts, stage.variables, tried));
     await fleet.repository.git('add', '--all');
     await fleet.repository.git('commit', '--quiet', '--message', 'Bring attempts');
     await stage.fleet.repository.git('status');
     before = await callersRepository(fleet.repository.path);
-    const limits = confined ? { resources: { memory: '1g', pids: 200 } } : {};
-    const cell = await fleet.start('hostile', { testCommand: 'sh attempts/test.sh', ...limits });
+    if (start === 'warm') await untilReady(fleet.stateDirectory);
+    const startedSo = await spawnedBy(fleet, start);
+    const cell = await fleet.start('hostile', { testCommand: 'sh attempts/test.sh' });
     result = await cell.result();
+    expect((await spawnedBy(fleet, start)) - startedSo, 'the server of the cell').toBe(1);
     if (result.cellId === null || result.commit === undefined) throw new Error(`not committed: ${result.reason}`);
     told = await fleet.repository.git('show', `${result.commit}:verdicts.txt`);
     tests = await readFile(cellPaths(fleet.stateDirectory, result.cellId).testOutput(0), 'utf8');
     codes = new Map([...codesIn(told), ...codesIn(tests)]);
-    for (const attempt of attempts)
-      found.set(attempt.name, { ...found.get(attempt.name), [runtime]: await verdictOn(attempt) });
+    for (const attempt of attempts) verdicts.set(attempt.name, await verdictOn(attempt));
+    if (start === 'warm') return;
+    for (const [name, verdict] of verdicts) found.set(name, { ...found.get(name), [runtime]: verdict });
   }, patience);
   afterAll(() => stage[Symbol.asyncDispose]());
 
   test('does what the table says, and no more', () => {
-    const seen = attempts.map(({ name }) => `${name}: ${found.get(name)?.[runtime]}`);
+    const seen = attempts.map(({ name }) => `${name}: ${verdicts.get(name)}`);
     expect(seen, `${told}\n${tests}`).toEqual(
       attempts.map((attempt) => `${attempt.name}: ${expectedOf(attempt, runtime)}`),
     );
@@ -90,6 +104,8 @@ describe.each(runtimes)('an agent that means harm, in %s', (runtime) => {
 
   test('is gone with all that it started', async () => {
     await stage.endBystander();
+    // With it goes the next server that waits for a cell.
+    if (start === 'warm') await stage.fleet.worker.end('SIGTERM');
     expect(await remainsOfHost(stage.fleet.stateDirectory, stage.fleet.repository.path)).toEqual([]);
   });
 

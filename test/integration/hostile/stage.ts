@@ -33,7 +33,7 @@ export interface Stage extends AsyncDisposable {
   endBystander(): Promise<void>;
 }
 
-export async function setStage(runtime: IsolationName, dockerHost: string): Promise<Stage> {
+export async function setStage(runtime: IsolationName, start: 'cold' | 'warm', dockerHost: string): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
   const at = (name: string) => join(directory.path, name);
@@ -42,6 +42,7 @@ export async function setStage(runtime: IsolationName, dockerHost: string): Prom
       scripts,
       env: {
         CELLS_RUNTIME: runtime,
+        CELLS_WARM: start === 'warm' ? '1' : '0',
         DOCKER_HOST: dockerHost,
         SCRIPTED_API_KEY: canaries.key,
         HOME: directory.path,

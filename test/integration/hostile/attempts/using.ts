@@ -6,11 +6,11 @@ const none = 'a cell of this runtime has no limits';
 export const using: readonly Attempt[] = [
   {
     name: 'fork-bomb',
-    tries: 'have four hundred processes at once, with a limit of two hundred',
+    tries: 'have 1,200 processes at once, with a limit of 1,024',
     through: 'test command',
     // All of them end before the next attempt, which could start nothing else.
-    script: `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 90; exit } push @p, $p }
-print scalar(@p), " run\\n"; kill "KILL", @p; waitpid $_, 0 for @p; exit(@p < 400)'`,
+    script: `perl -e 'my @p; for (1..1200) { my $p = fork; last unless defined $p; if (!$p) { sleep 90; exit } push @p, $p }
+print scalar(@p), " run\\n"; kill "KILL", @p; waitpid $_, 0 for @p; exit(@p < 1200)'`,
     process: ['succeeds', none],
     confined: 'the limit on processes',
   },
