@@ -54,15 +54,30 @@ interface Suite {
 
 const inBubblewrap = { AGENT_CELLS_TEST_RUNTIME: 'bubblewrap' } as const;
 
+const befallsCells = [
+  'boot-failure',
+  'cancel',
+  'commit',
+  'disk',
+  'failures-host',
+  'idempotence',
+  'isolation',
+  'life',
+  'messages',
+  'reaper',
+  'recovery',
+  'stop',
+  'teardown',
+  'temporal-lost',
+];
+
 const suites: Readonly<Record<string, Suite>> = {
   unit: { project: 'unit' },
   integration: { project: 'integration' },
   // What befalls whole cells, once more in cells that are confined; the rest of the suite is not about a runtime, or names its own.
   'integration-bubblewrap': {
     project: 'integration',
-    files: ['cancel', 'commit', 'idempotence', 'isolation', 'life', 'messages', 'recovery', 'temporal-lost'].map(
-      (name) => `cells/${name}.test.ts`,
-    ),
+    files: befallsCells.map((name) => `cells/${name}.test.ts`),
     env: inBubblewrap,
   },
   hostile: { project: 'hostile' },
