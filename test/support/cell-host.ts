@@ -6,12 +6,17 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import type { ClaimActivities, ClaimedCell, HostActivities, SpawnedCell } from '../../activities/contract.ts';
 import { createClaimActivities, createHostActivities } from '../../activities/index.ts';
 import type { CellHost } from '../../src/cell/host.ts';
+import { stateDirectoryId } from '../../src/cell/hostlock.ts';
 import { cellPaths } from '../../src/cell/paths.ts';
 import { teardownCell } from '../../src/cell/teardown.ts';
 import { readConfig } from '../../src/config.ts';
 import { type CellRequest, parseCellRequest, type ParsedCellRequest } from '../../src/domain/request.ts';
 import { type Gateway, createGateway } from '../../src/gateway/gateway.ts';
 import type { ModelGateway } from '../../src/gateway/model-gateway.ts';
+import { groupName, groupsIn } from '../../src/runtimes/cgroup.ts';
+import { findGroupRoot } from '../../src/runtimes/cgroup-root.ts';
+import { limitDirectories } from '../../src/runtimes/limit-groups.ts';
+import { findLimitRoot } from '../../src/runtimes/limit-root.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { type ScriptedModel, startScriptedModel } from '../../src/scripted-model/server.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
@@ -19,6 +24,7 @@ import { makeHost } from '../../src/worker/make-host.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { testRuntime } from './test-runtime.ts';
 import { type TemporaryRepository, temporaryRepository } from './temporary-repository.ts';
+import { waitUntil } from './wait-until.ts';
 
 export interface CellHostOptions {
   /** Settings on top of those of the test. */
@@ -76,6 +82,7 @@ export async function startCellHost(options: CellHostOptions = {}): Promise<Cell
     return { host, steps: stepsOf(host) };
   };
   const { host, steps } = await open();
+  stack.defer(() => untilGroupsGone(stateDirectory));
   stack.defer(() => tearDownAll(host));
   const owned = stack.move();
   return {
@@ -153,4 +160,13 @@ export function activityEnvironment(): MockActivityEnvironment {
 async function tearDownAll(host: CellHost): Promise<void> {
   const { leases, unreadable } = await host.leases.list();
   for (const { cellId } of [...leases, ...unreadable]) await teardownCell(host, cellId);
+}
+
+/** A runtime removes control groups behind the teardown, and what a process of the tests has begun ends with it. */
+async function untilGroupsGone(stateDirectory: string): Promise<void> {
+  const groups = await findGroupRoot();
+  const { root: limits } = await findLimitRoot(groups);
+  const name = groupName(await stateDirectoryId(stateDirectory));
+  const roots = [groups.root ?? [], limitDirectories(limits)].flat();
+  await waitUntil(async () => (await Promise.all(roots.map(groupsIn))).every((names) => !names.includes(name)));
 }
