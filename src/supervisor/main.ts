@@ -12,3 +12,5 @@ try {
 } catch (error) {
   if (!(error instanceof Error) || error.name !== 'SupervisorRunning') throw error;
 }
+// Nothing is left to do, and a question to an engine that hangs would keep this process for ever.
+process.exit();

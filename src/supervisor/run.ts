@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { cellPaths } from '../cell/paths.ts';
@@ -16,6 +17,7 @@ import { createPortHolder } from '../runtimes/port-holder.ts';
 import type { DockerHost } from '../runtimes/docker/probe.ts';
 import { makeRuntimes } from '../runtimes/index.ts';
 import { limitDirectories } from '../runtimes/limit-groups.ts';
+import type { CellRuntime } from '../runtimes/runtime.ts';
 import { createApi } from './api.ts';
 import { auditedGateway, auditedRuntime } from './audited.ts';
 import { holdLifeline } from './lifeline.ts';
@@ -34,6 +36,8 @@ export interface SupervisorOptions {
   ready?: (info: { pid: number; socket: string }) => void;
 }
 
+/** How long a runtime may take to say which cells it has, milliseconds. */
+const listLimit = 2_000;
 /** How often it looks whether anybody still needs it, milliseconds. */
 const lookEvery = 1_000;
 
@@ -78,8 +82,9 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const startedAt = Date.now();
   const stopping = new AbortController();
   let workers = 0;
+  const lists = Object.values(runtimes).map(patientList);
   const info = async (): Promise<SupervisorInfo> => {
-    const listed = await Promise.all(Object.values(runtimes).map((runtime) => runtime.list()));
+    const listed = await Promise.all(lists.map((list) => list()));
     const living = [...new Set([...listed.flat(), ...ports.cells()])];
     // Read after that: one that a cell adopts in between counts as a cell.
     const waiting = new Set(await waitingWarm(stateDirectory));
@@ -110,6 +115,25 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   stack.defer(() => audit.record({ event: 'supervisor', state: 'stopped', version }));
   ready?.({ pid: process.pid, socket });
   await untilNobodyNeedsIt({ info, idleMs, socket }, AbortSignal.any([signal, stopping.signal]));
+}
+
+/**
+ * The cells of a runtime for those who cannot wait. An engine that fails or hangs would end, or keep from answering, the supervisor of all
+ * cells, most of which may be none of its: of such a one holds what it last said.
+ */
+function patientList(runtime: CellRuntime): () => Promise<readonly string[]> {
+  let last: readonly string[] = [];
+  let hangs = false;
+  return async () => {
+    if (hangs) return last;
+    const asking = runtime.list().then(
+      (cellIds) => void (last = cellIds),
+      () => undefined,
+    );
+    hangs = await Promise.race([asking.then(() => false), delay(listLimit, true, { ref: false })]);
+    if (hangs) void asking.then(() => (hangs = false));
+    return last;
+  };
 }
 
 /** Into the log of the supervisor. */

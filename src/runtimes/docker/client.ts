@@ -16,13 +16,14 @@ export class EngineElsewhere extends Error {
  * takes a process about 30 MB.
  *
  * @param host what `DOCKER_HOST` says: `unix://` and the path of a socket; null for the usual places
+ * @param silenceMs a call of an engine that says nothing for so long fails. Default: it waits
  * @throws EngineElsewhere where it names no socket of this machine: such an engine would not see our files
  */
-export async function connectEngine(host: string | null): Promise<Engine> {
+export async function connectEngine(host: string | null, silenceMs?: number): Promise<Engine> {
   const socketPath = await socketOf(host);
   const { default: Client } = await import('dockerode');
   // By itself it would prefer what is in the environment; its types do not know that this can be undone.
-  const options = { socketPath, host: undefined, port: undefined, protocol: undefined };
+  const options = { socketPath, host: undefined, port: undefined, protocol: undefined, timeout: silenceMs };
   return new Client(options as { socketPath: string });
 }
 
@@ -59,8 +60,8 @@ export function unlessAbsent(error: unknown): null {
   return null;
 }
 
-/** Whether nobody listens where the engine should be. */
+/** Whether nobody listens where the engine should be, or nobody that this user may ask: then it has nothing of ours. */
 export function isUnreachable(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code);
+  return ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EACCES', 'EPERM'].includes(code);
 }

@@ -3,11 +3,18 @@ import { removeContainer } from './attached.ts';
 import { type Engine, isUnreachable } from './client.ts';
 import { cellLabel, labelled, type Whose } from './labels.ts';
 
+/** An engine that lists its containers at all does so within this time, milliseconds. */
+const listLimit = 30_000;
+
 /** What the engine has that carries these labels, running or not. Nothing where no engine answers. */
 export async function containersOf(engine: Engine | null, whose: Whose): Promise<Dockerode.ContainerInfo[]> {
   if (engine === null) return [];
   try {
-    return await engine.listContainers({ all: true, filters: labelled(whose) });
+    return await engine.listContainers({
+      all: true,
+      filters: labelled(whose),
+      abortSignal: AbortSignal.timeout(listLimit),
+    });
   } catch (error) {
     if (isUnreachable(error)) return [];
     throw error;

@@ -1,6 +1,6 @@
 import which from 'which';
 import type { Probe } from '../runtime.ts';
-import { connectEngine, type Engine, EngineElsewhere } from './client.ts';
+import { connectEngine, EngineElsewhere } from './client.ts';
 import { baseImageName, imageId } from './image.ts';
 import { seccompProfile } from './seccomp-profile.ts';
 import { whyNotImage } from './try-image.ts';
@@ -14,6 +14,9 @@ export interface DockerHost {
   project: string;
 }
 
+/** An engine that answers a question at all does so within this time, milliseconds. */
+const silenceMs = 5_000;
+
 /** Whether cells can run in Docker here: an engine of this machine answers, it has the image, and can limit what a cell uses. */
 export async function probeDocker({ image, host }: Pick<DockerHost, 'image' | 'host'>): Promise<Probe> {
   if (process.platform !== 'linux')
@@ -22,14 +25,15 @@ export async function probeDocker({ image, host }: Pick<DockerHost, 'image' | 'h
       why: `containers get programs and sockets of this host, which is ${process.platform}`,
       try: 'run the worker on Linux',
     };
-  let engine: Engine;
+  let info: Record<string, unknown>;
   try {
-    engine = await connectEngine(host);
-    await engine.ping();
+    const asked = await connectEngine(host, silenceMs);
+    await asked.ping();
+    info = await asked.info();
   } catch (error) {
     return { usable: false, ...whyNoEngine(error) };
   }
-  const info: Record<string, unknown> = await engine.info();
+  const engine = await connectEngine(host);
   const unlimited = ['MemoryLimit', 'CpuCfsQuota', 'PidsLimit'].filter((name) => info[name] !== true);
   if (unlimited.length > 0)
     return {

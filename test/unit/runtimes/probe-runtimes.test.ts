@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isolations } from '../../../src/domain/request.ts';
 import { probeRuntimes } from '../../../src/runtimes/index.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 test('every runtime that a request may name is known, under its own name', async () => {
   const probed = await probeRuntimes({ owner: 'test' });
@@ -33,3 +37,14 @@ test('the docker runtime says what its containers have, or why there can be none
   if (!probe.usable) expect(probe).toEqual({ usable: false, why: expect.any(String), try: expect.any(String) });
   expect(await runtime.destroy('0123456789abcdef')).toBe(0);
 });
+
+test('an engine that never answers makes the docker runtime unusable, and nobody wait for long', async () => {
+  await using directory = await temporaryDirectory();
+  const socket = join(directory.path, 'engine.sock');
+  const engine = createServer().listen(socket);
+  await once(engine, 'listening');
+  const options = { host: `unix://${socket}`, image: null, project: 'project' };
+  const { docker } = await probeRuntimes({ owner: 'test', docker: options });
+  expect(docker.probe).toMatchObject({ usable: false, why: expect.stringContaining('no engine can be asked') });
+  engine.close();
+}, 30_000);
