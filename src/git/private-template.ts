@@ -71,7 +71,7 @@ async function makeTemplate(
     const flags = ['--bare', '--quiet', '--template=', '--initial-branch=main', `--object-format=${format}`];
     await git(['init', ...flags], { inspect: half }, { signal });
     await appendFile(join(half, 'config'), settings);
-    await packCommit(gitDirectory, baseCommit, join(half, 'objects/pack'), signal);
+    await packCommit(gitDirectory, baseCommit, join(half, 'objects'), signal);
     // Its parents are not there, and git is told not to look for them.
     await writeFile(join(half, 'shallow'), `${baseCommit}\n`);
     await writeFile(join(half, 'refs/heads/main'), `${baseCommit}\n`);
@@ -82,13 +82,18 @@ async function makeTemplate(
   }
 }
 
-/** Without a search for deltas: those that the caller's packs have are taken over, and more would cost more than they save. */
-async function packCommit(gitDirectory: string, commit: string, into: string, signal?: AbortSignal): Promise<void> {
+/**
+ * Without a search for deltas: those that the caller's packs have are taken over, and more would cost more than they save. git moves a
+ * pack from its objects to where it was asked for, and cannot from one file system to another: so the template's own are its objects.
+ */
+async function packCommit(gitDirectory: string, commit: string, objects: string, signal?: AbortSignal): Promise<void> {
   const input = `--shallow ${commit}\n${commit}\n`;
+  const into = join(objects, 'pack');
+  const callers = join(gitDirectory, 'objects').replaceAll(/["\\]/g, '\\$&');
   await git(
     ['pack-objects', '--revs', '--quiet', '--window=0', join(into, 'pack')],
-    { gitDirectory },
-    { input, signal },
+    { gitDirectory, objectDirectory: objects },
+    { input, signal, env: { GIT_ALTERNATE_OBJECT_DIRECTORIES: `"${callers}"` } },
   );
   for (const name of await readdir(into)) await chmod(join(into, name), 0o444);
 }

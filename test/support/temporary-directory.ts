@@ -9,8 +9,8 @@ export interface TemporaryDirectory extends AsyncDisposable {
 }
 
 /** A directory that is removed, with what is in it, when its scope ends: `await using directory = await temporaryDirectory()`. */
-export async function temporaryDirectory(): Promise<TemporaryDirectory> {
-  const path = await realpath(await mkdtemp(join(tmpdir(), `${directoryPrefix}${testRun()}-`)));
+export async function temporaryDirectory(above = tmpdir()): Promise<TemporaryDirectory> {
+  const path = await realpath(await mkdtemp(join(above, `${directoryPrefix}${testRun()}-`)));
   return {
     path,
     // A process that is just ending may still write into it, hence the retries.

@@ -1,4 +1,5 @@
 import { appendFile, chmod, chown, lstat, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
@@ -43,7 +44,24 @@ async function agentOf(cell: Made, owner = stranger) {
 const objectsOf = async (git: TemporaryRepository['git']) =>
   (await git('cat-file', '--batch-all-objects', '--batch-check=%(objectname)')).split('\n').sort();
 
+/** Of a file system that is not the one of temporary directories; null where this machine has none to write to. */
+async function otherFileSystem(): Promise<string | null> {
+  const [there, here] = await Promise.all([stat('/dev/shm').catch(() => null), stat(tmpdir())]);
+  return there === null || there.dev === here.dev ? null : '/dev/shm';
+}
+const elsewhere = await otherFileSystem();
+
 describe('the private repository of an agent', () => {
+  test.skipIf(elsewhere === null)('is made on another file system than the one of its caller', async () => {
+    await using repository = await temporaryRepository({ 'a.txt': 'a\n' });
+    await using directory = await temporaryDirectory(elsewhere ?? '');
+    const before = await objectsOf(repository.git);
+    const { git } = await agentOf({ ...(await cellIn(repository, directory.path)), directory: directory.path });
+    expect(await git('log', '--format=%s')).toBe('First commit');
+    expect(await git('status', '--porcelain')).toBe('');
+    expect(await objectsOf(repository.git)).toEqual(before);
+  });
+
   test('lets it look, stage, commit, branch, stash and go back, and changes nothing of the caller', async () => {
     await using cell = await cellWith({ 'a.txt': 'a\n', 'dir/b.txt': 'b\n' });
     const before = [await objectsOf(cell.repository.git), await cell.repository.git('for-each-ref')];
