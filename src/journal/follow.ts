@@ -16,7 +16,7 @@ export async function* followJournal<Entry extends Line>(
   signal: AbortSignal,
 ): AsyncGenerator<Entry, void> {
   let seen = new Map<string, number>();
-  let stamp = '';
+  let stamp: string | null = null;
   let from = since;
   for (;;) {
     const isLast = signal.aborted;

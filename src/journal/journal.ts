@@ -26,15 +26,11 @@ export interface Journal<Entry extends Line> {
 
 export function openJournal<Entry extends Line>(file: string, bounds: Bounds): Journal<Entry> {
   let last: Promise<void> = Promise.resolve();
-  let mended = false;
   const write = async (entries: readonly Entry[]): Promise<void> => {
-    const size = await sizeOf(file);
-    if (size > bounds.segmentBytes) await setAside(file, bounds.segments);
+    if ((await sizeOf(file)) > bounds.segmentBytes) await setAside(file, bounds.segments);
     // A process that died, or a full disk, may have left a line without its end: what follows would be lost with it.
-    const begin = !mended && size > 0 && (await isCutOff(file)) ? '\n' : '';
-    mended = false;
+    const begin = (await isCutOff(file)) ? '\n' : '';
     await appendFile(file, begin + entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
-    mended = true;
   };
   return {
     append(entries) {
@@ -119,8 +115,8 @@ async function sizeOf(file: string): Promise<number> {
   return (await stat(file).catch(() => null))?.size ?? 0;
 }
 
+/** A file that is not there, or has been set aside, has no line that could be. */
 async function isCutOff(file: string): Promise<boolean> {
-  // It may have been set aside since it was looked at, by this process or another: then the line begins a new one.
   await using handle = await open(file, 'r').catch(nullIfGone);
   const size = (await handle?.stat())?.size ?? 0;
   if (handle === null || size === 0) return false;

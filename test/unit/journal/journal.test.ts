@@ -55,6 +55,16 @@ describe('a journal', () => {
     ]);
   });
 
+  test('loses nothing of what a process writes after another one was cut off', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'shared.jsonl');
+    const journal = openJournal<Entry>(file, roomy);
+    await journal.append([{ at: 1, text: 'before' }]);
+    await appendFile(file, '{"at":2,"te');
+    await journal.append([{ at: 3, text: 'after' }]);
+    expect((await readJournal(file, schema, 0)).map(({ text }) => text)).toEqual(['before', 'after']);
+  });
+
   test('takes the first line of a process whose predecessor left a file that is full', async () => {
     await using directory = await temporaryDirectory();
     const file = join(directory.path, 'full.jsonl');
@@ -98,6 +108,20 @@ describe('a journal', () => {
     over.abort();
     await following;
     expect(heard.map(({ at }) => at)).toEqual([...Array.from({ length: 19 }, (_, index) => index + 1), 19]);
+  });
+
+  test('can be followed from where its file has just been set aside', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'aside.jsonl');
+    const journal = openJournal<Entry>(file, roomy);
+    await journal.append([{ at: 7, text: 'aside' }]);
+    await journal.expire(Date.now());
+    expect(await readdir(directory.path)).not.toContain('aside.jsonl');
+    const over = new AbortController();
+    over.abort();
+    const heard: Entry[] = [];
+    for await (const entry of followJournal(file, schema, 1, over.signal)) heard.push(entry);
+    expect(heard.map(({ text }) => text)).toEqual(['aside']);
   });
 
   test('keeps every line when it changes its file several times within a millisecond', async () => {
