@@ -19,6 +19,8 @@ import {
 
 /** How often an end is asked for while the supervisor still counts us as a worker. */
 const stopTries = 10;
+/** How often a call is cancelled until it is over, milliseconds. */
+const cancelEvery = 500;
 /** A supervisor answers its first question within this time, milliseconds; on a machine with much else to do it takes many seconds. */
 const startLimit = 60_000;
 
@@ -84,12 +86,17 @@ export async function connectSupervisor(
     if (response.statusCode >= 400) throw errorOf(answer as WireError); // the API answers every error so
     return answer as Answer; // both ends are built from one protocol file, and its version is in the path
   };
-  const askAgain = async <Answer>(path: string, body: unknown, options?: AskOptions): Promise<Answer> => {
+  const askAgain = async <Answer>(
+    path: string,
+    body: unknown,
+    options?: AskOptions & { unless?: AbortSignal },
+  ): Promise<Answer> => {
     try {
       return await ask('POST', path, body, options);
     } catch (error) {
       if (!isGone(error)) throw error;
       await ensure();
+      options?.unless?.throwIfAborted();
       return ask('POST', path, body, options);
     }
   };
@@ -107,17 +114,26 @@ export async function connectSupervisor(
     async callUntil(path, body, signal) {
       signal.throwIfAborted();
       const call = randomUUID();
-      const cancel = () => void ask('POST', '/cancel', { call }).catch(() => undefined);
-      signal.addEventListener('abort', cancel, { once: true });
+      const over = new AbortController();
+      // Again and again: one that arrives before the call is known, or while the supervisor is started again, is of no use.
+      const cancel = async () => {
+        while (!over.signal.aborted) {
+          await ask('POST', '/cancel', { call }).catch(() => undefined);
+          await sleep(cancelEvery, undefined, { signal: over.signal }).catch(() => undefined);
+        }
+      };
+      const cancelling = () => void cancel();
+      signal.addEventListener('abort', cancelling, { once: true });
       try {
-        const answer = await askAgain(path, body, { call });
+        const answer = await askAgain(path, body, { call, unless: signal });
         // It was over before the supervisor heard of the cancellation.
         return answer as never; // the caller's `Answer`, see `ask`
       } catch (error) {
         signal.throwIfAborted();
         throw error;
       } finally {
-        signal.removeEventListener('abort', cancel);
+        over.abort();
+        signal.removeEventListener('abort', cancelling);
       }
     },
     async stop({ force = false } = {}) {

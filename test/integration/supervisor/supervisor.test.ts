@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
@@ -198,22 +197,6 @@ describe('a held port', () => {
     await waitUntil(async () => (await cell.processes()).length === 1);
     for (const pid of await cell.processes()) process.kill(pid, 'SIGKILL');
     await waitUntil(async () => (await ask(port)) === '');
-  });
-});
-
-describe('a command', () => {
-  test('ends with the worker that asked for it', async () => {
-    await using cell = await supervisedCell();
-    const fixture = join(import.meta.dirname, '../../fixtures/supervisor/asks-for-a-command.ts');
-    const worker = spawn(process.execPath, [fixture, cell.stateDirectory, cell.cellId], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    const exit = once(worker, 'exit');
-    await waitUntil(async () => (await cell.processes()).length >= 1);
-    worker.kill('SIGKILL');
-    await exit;
-    await waitUntil(async () => (await cell.processes()).length === 0);
-    expect(await cell.processes()).toEqual([]);
   });
 });
 
