@@ -1,7 +1,10 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** Before one that could not be started, or ended at once, is started again, milliseconds. */
+const pauseMs = 1_000;
 
 /** A watchdog that is kept running for as long as this process runs. */
 export interface Lifeline {
@@ -24,21 +27,32 @@ export async function holdLifeline(
       detached: true,
       env: { NODE_OPTIONS: '--max-semi-space-size=1' },
     });
-    child.stdin.on('error', () => undefined);
-    child.once('exit', () => {
+    // Without a free descriptor there are no pipes.
+    child.stdin?.on('error', () => undefined);
+    const startedAt = performance.now();
+    const again = () => {
       if (!released) watchdog = start();
-    });
+    };
+    const later = () => void setTimeout(again, pauseMs).unref();
+    child.once('exit', () => (performance.now() - startedAt > pauseMs ? again() : later()));
+    // An error that nobody hears would end this process, with nobody to watch over its cells.
+    child.once('error', later);
     return child;
   };
   let watchdog = start();
+  await once(watchdog, 'spawn');
   // Its line, or its end: then the next one is on its way.
   await once(watchdog.stdout, 'readable');
   return {
     release() {
       released = true;
-      const ended = new Promise<void>((resolve) => watchdog.once('exit', () => resolve()));
-      watchdog.stdin.end();
+      const last = hasEnded(watchdog) ? start() : watchdog;
+      const ended = new Promise<void>((resolve) => last.once('exit', () => resolve()).once('error', () => resolve()));
+      last.stdin?.end();
       return ended;
     },
   };
 }
+
+const hasEnded = ({ pid, exitCode, signalCode }: ChildProcess): boolean =>
+  pid === undefined || exitCode !== null || signalCode !== null;
