@@ -1,4 +1,5 @@
 import type { TokenUsage } from '../domain/outcome.ts';
+import type { ModelApi } from './model-api.ts';
 
 /** About four characters make a token, in English and in code. */
 const charactersPerToken = 4;
@@ -13,18 +14,39 @@ export interface Estimate {
 }
 
 /** Estimates a request from its body. */
-export function estimateRequest(body: Record<string, unknown>): Estimate {
+export function estimateRequest(body: Record<string, unknown>, api: ModelApi): Estimate {
   const { bytes, characters, attachments } = measure(body);
   const input = Math.ceil(characters / charactersPerToken) + attachments * attachmentTokens;
-  return { input, most: bytes + attachments * attachmentTokens + longestAnswer(body) };
+  const known = api !== 'responses' || !hasInputElsewhere(body);
+  return { input, most: known ? bytes + attachments * attachmentTokens + longestAnswer(body, api) : Infinity };
 }
 
+/** The fields that limit an answer. Another API's field is not read by the provider, and of two it may read either. */
+const limitsOf: Readonly<Record<ModelApi, readonly string[]>> = {
+  chat: ['max_tokens', 'max_completion_tokens'],
+  messages: ['max_tokens'],
+  responses: ['max_output_tokens'],
+};
+
 /** Where several answers are asked for, each may be that long. */
-function longestAnswer(body: Record<string, unknown>): number {
-  const limits = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'].map((name) => body[name]);
-  const limit = limits.filter((value) => typeof value === 'number').find((value) => value > 0);
+function longestAnswer(body: Record<string, unknown>, api: ModelApi): number {
+  const limits = limitsOf[api].map((name) => body[name]).filter((value) => typeof value === 'number');
+  const limit = Math.max(...limits);
   const answers = typeof body['n'] === 'number' && body['n'] > 1 ? body['n'] : 1;
-  return limit === undefined ? Infinity : Math.ceil(limit * answers);
+  return limit > 0 ? Math.ceil(limit * answers) : Infinity;
+}
+
+/** Whether the provider adds what it has kept of earlier requests, of a length that the body does not tell. */
+function hasInputElsewhere(body: Record<string, unknown>): boolean {
+  const items: unknown[] = Array.isArray(body['input']) ? body['input'] : [];
+  return ['previous_response_id', 'conversation', 'prompt'].some((name) => body[name]) || items.some(isReference);
+}
+
+/** An item that is only named; its type may be left out. */
+function isReference(item: unknown): boolean {
+  if (typeof item !== 'object' || item === null) return false;
+  const type: unknown = Reflect.get(item, 'type');
+  return type === 'item_reference' || (!type && !Reflect.has(item, 'content'));
 }
 
 /** Estimates what an answer used of which nothing, or not all, was reported. */

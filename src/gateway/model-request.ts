@@ -49,7 +49,7 @@ export async function readModelRequest(
     model,
     price: route.models[model] ?? null,
     stream,
-    estimate: estimateRequest(body),
+    estimate: estimateRequest(body, destination.api),
     // Written anew: of a name that stands there twice, what was judged here is what the provider reads.
     body: JSON.stringify(destination.api === 'chat' && stream ? withUsage(body) : body),
   };

@@ -207,6 +207,22 @@ describe('the budget of a cell', () => {
     expect(it.counted()).toBeLessThan(1000 + 145);
   });
 
+  test.for([{ max_tokens: 1, max_completion_tokens: 50_000 }, { max_output_tokens: 1 }])(
+    'is overspent by one request at most, also where one of its limits is not the limit of its answer: %j',
+    async (limits) => {
+      await using provider = await startProvider((_, response) =>
+        response
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end('{"usage":{"prompt_tokens":20,"completion_tokens":50000}}'),
+      );
+      await using place = await startGateway();
+      const { door } = await place.open([routeTo(provider.url)], 10_000);
+      const answers = await Promise.all(Array.from({ length: 10 }, () => ask(door, chat('talks', limits))));
+      expect(answers.filter(({ status }) => status === 402)).toHaveLength(9);
+      expect(provider.requests).toHaveLength(1);
+    },
+  );
+
   test('goes on from what was used when another gateway takes the cell over, also of requests that were cut off', async () => {
     await using it = await stageGateway();
     const { cellId, door } = await it.place.open(it.routes, 10_000);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { estimateRequest } from '../../../src/gateway/estimate.ts';
 import { headersToClient, headersToProvider, withoutSecrets } from '../../../src/gateway/headers.ts';
-import { destinationOf } from '../../../src/gateway/model-api.ts';
+import { type ModelApi, destinationOf } from '../../../src/gateway/model-api.ts';
 import { costOf } from '../../../src/gateway/price.ts';
 import { refuseReach } from '../../../src/gateway/reach.ts';
 
@@ -142,18 +142,47 @@ describe('the estimate of a request', () => {
   test('takes four characters for a token, and a byte for one at most, with its longest answers', () => {
     const body = { model: 'one', max_tokens: 300, messages: [{ content: '字'.repeat(4000) }] };
     const input = Math.ceil(JSON.stringify(body).length / 4);
-    expect(estimateRequest(body)).toEqual({ input, most: bytesOf(body) + 300 });
+    expect(estimateRequest(body, 'messages')).toEqual({ input, most: bytesOf(body) + 300 });
     expect(bytesOf(body)).toBeGreaterThan(12_000);
-    for (const limit of [{ max_completion_tokens: 7 }, { max_output_tokens: 7 }])
-      expect(estimateRequest(limit).most).toBe(bytesOf(limit) + 7);
     const several = { n: 3, max_tokens: 300 };
-    expect(estimateRequest(several).most).toBe(bytesOf(several) + 900);
-    expect(estimateRequest({ max_tokens: -1 }).most).toBe(Infinity);
+    expect(estimateRequest(several, 'chat').most).toBe(bytesOf(several) + 900);
+  });
+
+  test.for<[ModelApi, object, number]>([
+    ['chat', { max_tokens: 7 }, 7],
+    ['chat', { max_completion_tokens: 7 }, 7],
+    ['chat', { max_tokens: 1, max_completion_tokens: 7 }, 7],
+    ['chat', { max_tokens: 7, max_completion_tokens: 1 }, 7],
+    ['chat', { max_output_tokens: 7 }, Infinity],
+    ['chat', { max_tokens: -1 }, Infinity],
+    ['messages', { max_tokens: 7, max_completion_tokens: 9 }, 7],
+    ['messages', { max_completion_tokens: 7, max_output_tokens: 7 }, Infinity],
+    ['responses', { max_output_tokens: 7, max_tokens: 9 }, 7],
+    ['responses', { max_tokens: 7, max_completion_tokens: 7 }, Infinity],
+  ])('takes for the limit of an answer what its API reads, and the larger of two: %s %j', ([api, body, limit]) => {
+    expect(estimateRequest({ ...body }, api).most).toBe(bytesOf(body) + limit);
+  });
+
+  test.for<Record<string, unknown>>([
+    { previous_response_id: 'resp_1' },
+    { conversation: 'conv_1' },
+    { prompt: { id: 'pmpt_1' } },
+    {
+      input: [
+        { role: 'user', content: 'Go on.' },
+        { type: 'item_reference', id: 'msg_1' },
+      ],
+    },
+    { input: [{ id: 'msg_1' }] },
+  ])('knows no most where the provider adds input that is not in the body: %j', (more) => {
+    const body = { max_output_tokens: 7, input: 'Go on.' };
+    expect(estimateRequest(body, 'responses').most).toBe(bytesOf(body) + 7);
+    expect(estimateRequest({ ...body, ...more }, 'responses').most).toBe(Infinity);
   });
 
   test('does not take the encoding of an image for text', () => {
     const url = `data:image/png;base64,${'A'.repeat(1_000_000)}`;
-    expect(estimateRequest({ messages: [{ content: [{ image_url: { url } }] }] }).input).toBeLessThan(3_000);
+    expect(estimateRequest({ messages: [{ content: [{ image_url: { url } }] }] }, 'chat').input).toBeLessThan(3_000);
   });
 });
 
