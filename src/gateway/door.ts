@@ -18,7 +18,7 @@ export interface OpenDoor extends AsyncDisposable {
   readonly door: Door;
 }
 
-/** Requests of one cell at once, beyond which connections are refused: an agent has a few. */
+/** Connections of one cell at once, beyond which more are refused: an agent has a few. */
 const mostConnections = 64;
 
 /**

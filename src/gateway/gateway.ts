@@ -1,6 +1,7 @@
 import type { TokenUsage } from '../domain/outcome.ts';
 import { type Budget, type BudgetState, createBudget } from './budget.ts';
 import { createCooldowns } from './cooldown.ts';
+import { type Crowd, createCrowd } from './crowd.ts';
 import { type Answer, type Door, type OpenDoor, openDoor } from './door.ts';
 import { type ExchangeLimits, passOn } from './exchange.ts';
 import { type CellGrant, type ProviderRoute, modelLabel } from './grant.ts';
@@ -56,7 +57,7 @@ interface OpenCell {
   budget: Budget;
   ledger: CellLedger;
   waiting: Map<object, { model: string; until: number }>;
-  active: number;
+  crowd: Crowd;
   refused: boolean;
   door: OpenDoor;
 }
@@ -77,15 +78,14 @@ export function createGateway({ ledgerOf, limits, refused = () => undefined }: G
       budget: createBudget(grant.tokenBudget, ledger.totals().tokens.total),
       ledger,
       waiting: new Map(),
-      active: 0,
+      crowd: createCrowd(),
       refused: false,
     };
     const refuse = (refusal: Refusal) => refusals.refused(grant.cellId, refusal);
     const enter: Answer = async (request, response, gone) => {
-      cell.active += 1;
-      const place = {};
       try {
-        const call = await readModelRequest(request, cell.routes);
+        using place = cell.crowd.enter();
+        const call = await readModelRequest(request, cell.routes, place.take);
         const model = modelLabel(call.route.provider, call.model);
         const waiting = (until: number | null) =>
           void (until === null ? cell.waiting.delete(place) : cell.waiting.set(place, { model, until }));
@@ -97,8 +97,6 @@ export function createGateway({ ledgerOf, limits, refused = () => undefined }: G
         if (error instanceof Refusal) refuse(error);
         if (error instanceof Refusal && !response.headersSent) sendRefusal(response, error);
         else response.destroy();
-      } finally {
-        cell.active -= 1;
       }
     };
     const door = await openDoor(grant.door ?? { kind: 'loopback' }, enter, refuse);
@@ -159,7 +157,7 @@ function accountOf(cellId: string, cell: OpenCell): CellAccount {
     tokens,
     estimatedTokens: estimated,
     cost,
-    active: cell.active,
+    active: cell.crowd.size(),
     refused: cell.refused,
     waiting: waits[0] ?? null,
   };

@@ -23,10 +23,16 @@ export interface ModelRequest {
 /** The largest body of a request, bytes. */
 const largest = 8 * 1024 * 1024;
 
-/** Reads and judges a request of a cell. @throws Refusal */
+/**
+ * Reads and judges a request of a cell.
+ *
+ * @param take hears of the bytes of its body before they are kept, and may refuse them
+ * @throws Refusal
+ */
 export async function readModelRequest(
   request: IncomingMessage,
   routes: readonly ProviderRoute[],
+  take: (bytes: number) => void,
 ): Promise<ModelRequest> {
   const destination = request.method === 'POST' ? destinationOf(request.url ?? '') : null;
   const route = routes.find(({ provider }) => provider === destination?.provider);
@@ -34,7 +40,7 @@ export async function readModelRequest(
     // Its target is the client's word and is not repeated.
     throw new Refusal('no_such_path', 'there is no such path: only models are reached here');
   }
-  const body = parseBody(await readBody(request));
+  const body = parseBody(await readBody(request, take));
   const { model } = body;
   if (!Object.hasOwn(route.models, model)) {
     const allowed = Object.keys(route.models).map((name) => modelLabel(route.provider, name));
@@ -70,13 +76,14 @@ function withUsage(body: Record<string, unknown>): Record<string, unknown> {
   return { ...body, stream_options: { ...options, include_usage: true } };
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage, take: (bytes: number) => void): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   const iterator: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
   for await (const chunk of iterator) {
     size += chunk.length;
     if (size > largest) throw new Refusal('body_too_large', 'the body is larger than 8 MiB');
+    take(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -9,6 +9,7 @@ export type RefusalCode =
   | 'model_not_allowed'
   | 'reaches_elsewhere'
   | 'token_budget_spent'
+  | 'too_many_requests'
   | 'cooling_down'
   | 'provider_unreachable'
   | 'provider_silent'
@@ -22,6 +23,7 @@ const statuses: Readonly<Record<RefusalCode, number>> = {
   model_not_allowed: 403,
   reaches_elsewhere: 403,
   token_budget_spent: 402,
+  too_many_requests: 429,
   cooling_down: 429,
   provider_unreachable: 502,
   provider_silent: 504,
