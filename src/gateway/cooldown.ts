@@ -38,13 +38,16 @@ export function createCooldowns(random: () => number = Math.random): Cooldowns {
   };
 }
 
-/** How long a provider wants to be left alone, from its answer, milliseconds; null when it does not say. */
+/** What a provider wants for longer is taken for this: a day, milliseconds. No timer and no date takes any number. */
+const longest = 86_400_000;
+
+/** How long a provider wants to be left alone, from its answer, milliseconds, a day at most; null when it does not say. */
 export function retryAfterOf(headers: Readonly<Record<string, string | string[] | undefined>>): number | null {
   const exact = Number(headers['retry-after-ms'] ?? Number.NaN);
-  if (exact >= 0) return exact;
+  if (exact >= 0) return Math.min(exact, longest);
   const text = headers['retry-after'];
   if (typeof text !== 'string' || text.trim() === '') return null;
   const seconds = Number(text);
   const milliseconds = Number.isNaN(seconds) ? Date.parse(text) - Date.now() : seconds * 1000;
-  return Number.isNaN(milliseconds) ? null : Math.max(0, milliseconds);
+  return Number.isNaN(milliseconds) ? null : Math.min(Math.max(0, milliseconds), longest);
 }

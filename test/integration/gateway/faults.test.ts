@@ -158,4 +158,18 @@ describe('a provider that asks to be left alone', () => {
     expect(it.model.ledger()).toHaveLength(1);
     expect(it.place.account(cellId)).toMatchObject({ tokens: { total: 0 }, budget: { used: 0, reserved: 0 } });
   });
+
+  test('without end is left alone for a day, and its clients are told', async () => {
+    await using provider = await startProvider((_, response) =>
+      response.writeHead(429, { 'retry-after': 'Infinity' }).end(),
+    );
+    await using place = await startGateway();
+    const { door } = await place.open([routeTo(provider.url)]);
+    for (const { status, headers } of [await ask(door, chat('talks')), await ask(door, chat('talks'))]) {
+      expect(status).toBe(429);
+      expect(Number(headers['retry-after'])).toBeGreaterThan(86_000);
+      expect(Number(headers['retry-after'])).toBeLessThanOrEqual(86_400);
+    }
+    expect(provider.requests).toHaveLength(1);
+  });
 });

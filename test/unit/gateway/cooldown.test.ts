@@ -50,6 +50,10 @@ describe('the wish of a provider to be left alone', () => {
     [{ 'retry-after': '0.5' }, 500],
     [{ 'retry-after-ms': '250', 'retry-after': '9' }, 250],
     [{ 'retry-after': '-3' }, 0],
+    [{ 'retry-after': '90000' }, 86_400_000],
+    [{ 'retry-after': 'Infinity' }, 86_400_000],
+    [{ 'retry-after': '9999999999999999' }, 86_400_000],
+    [{ 'retry-after-ms': '1e300' }, 86_400_000],
     [{ 'retry-after': 'soon' }, null],
     [{ 'retry-after': '' }, null],
     [{}, null],
@@ -61,5 +65,6 @@ describe('the wish of a provider to be left alone', () => {
     vi.setSystemTime(Date.parse('2026-01-01T00:00:00Z'));
     expect(retryAfterOf({ 'retry-after': 'Thu, 01 Jan 2026 00:01:00 GMT' })).toBe(60_000);
     expect(retryAfterOf({ 'retry-after': 'Wed, 31 Dec 2025 00:01:00 GMT' })).toBe(0);
+    expect(retryAfterOf({ 'retry-after': 'Fri, 01 Jan 2100 00:00:00 GMT' })).toBe(86_400_000);
   });
 });
