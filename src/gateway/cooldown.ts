@@ -6,7 +6,10 @@ export interface Cooldowns {
   begin(model: string, milliseconds: number): void;
   /** When the cool-down of a model ends, milliseconds since the epoch; null when it has none. */
   until(model: string): number | null;
-  /** Waits until the model may be asked: a little longer for each, so that not all come at once. `waiting` hears how long. */
+  /**
+   * Waits for the cool-down that the model has: a little longer for each, so that not all come at once. `waiting` hears until when.
+   * Another one may have begun meanwhile.
+   */
   pass(model: string, waiting: (until: number) => void, signal: AbortSignal): Promise<void>;
 }
 
@@ -27,13 +30,12 @@ export function createCooldowns(random: () => number = Math.random): Cooldowns {
     },
     until: (model) => current(model)?.at ?? null,
     async pass(model, waiting, signal) {
-      // It may begin anew while somebody waits.
-      for (let end = current(model); end !== undefined; end = current(model)) {
-        const window = Math.min(Math.max(end.length / 10, spread.least), spread.most);
-        const at = end.at + random() * window;
-        waiting(Math.round(at));
-        await sleep(Math.max(0, at - Date.now()) + 1, undefined, { signal });
-      }
+      const end = current(model);
+      if (end === undefined) return;
+      const window = Math.min(Math.max(end.length / 10, spread.least), spread.most);
+      const at = end.at + random() * window;
+      waiting(Math.round(at));
+      await sleep(Math.max(0, at - Date.now()) + 1, undefined, { signal });
     },
   };
 }

@@ -155,18 +155,21 @@ const shortestCooldown = 1_000;
 
 async function passCooldown(deps: ExchangeDeps, { gone }: Exchange, label: string, since: number): Promise<void> {
   const { cooldowns, limits, waiting } = deps;
-  const until = cooldowns.until(label);
-  if (until === null) return;
-  if (until - since > limits.longestWaitMs)
-    throw new Refusal('cooling_down', `the provider wants ${label} left alone until ${new Date(until).toISOString()}`, {
-      retryAfterMs: until - Date.now(),
-    });
   try {
-    await cooldowns.pass(label, waiting, gone);
+    // It may begin anew while somebody waits, and be too long then.
+    for (let until = cooldowns.until(label); until !== null; until = cooldowns.until(label)) {
+      if (until - since > limits.longestWaitMs) throw coolingDown(label, until);
+      await cooldowns.pass(label, waiting, gone);
+    }
   } finally {
     waiting(null);
   }
 }
+
+const coolingDown = (label: string, until: number): Refusal =>
+  new Refusal('cooling_down', `the provider wants ${label} left alone until ${new Date(until).toISOString()}`, {
+    retryAfterMs: until - Date.now(),
+  });
 
 async function relay(
   { call, response }: Exchange,

@@ -172,4 +172,20 @@ describe('a provider that asks to be left alone', () => {
     }
     expect(provider.requests).toHaveLength(1);
   });
+
+  test('and then for longer, while some still wait, is told to those as well', async () => {
+    let asked = 0;
+    await using provider = await startProvider((_, response) => {
+      asked += 1;
+      response.writeHead(429, { 'retry-after': asked === 1 ? '1' : '3600' }).end();
+    });
+    await using place = await startGateway({ longestWaitMs: 5_000 });
+    const { cellId, door } = await place.open([routeTo(provider.url)]);
+    const waits = () => ask(door, chat('talks', { max_tokens: 10 }));
+    const first = waits();
+    await waitUntil(() => place.account(cellId).waiting !== null);
+    for (const { status, text } of await Promise.all([first, waits(), waits(), waits(), waits()]))
+      expect([status, text]).toEqual([429, expect.stringContaining('cooling_down')]);
+    expect(place.account(cellId)).toMatchObject({ waiting: null, budget: { used: 0, reserved: 0 } });
+  });
 });
