@@ -28,9 +28,10 @@ const agents = { 'http:': new Agent({ keepAlive: true }), 'https:': new SecureAg
  */
 export async function askProvider(call: ProviderCall, signal: AbortSignal): Promise<IncomingMessage> {
   try {
-    return await send(call, signal);
+    return await send(call, signal, agents);
   } catch (error) {
-    if (error instanceof StaleConnection) return send(call, signal);
+    // Whatever cut one that was kept may have cut them all: now by a new one.
+    if (error instanceof StaleConnection) return send(call, signal, null);
     throw error;
   }
 }
@@ -40,14 +41,14 @@ class StaleConnection extends Error {
   override readonly name = 'StaleConnection';
 }
 
-async function send(call: ProviderCall, signal: AbortSignal): Promise<IncomingMessage> {
+async function send(call: ProviderCall, signal: AbortSignal, kept: typeof agents | null): Promise<IncomingMessage> {
   signal.throwIfAborted();
   const { url, headers, body, silenceMs, sent } = call;
   const options = { method: 'POST', headers };
   const request: ClientRequest =
     url.protocol === 'https:'
-      ? askHttps(url, { ...options, agent: agents['https:'] })
-      : askHttp(url, { ...options, agent: agents['http:'] });
+      ? askHttps(url, { ...options, agent: kept?.['https:'] ?? false })
+      : askHttp(url, { ...options, agent: kept?.['http:'] ?? false });
   const abort = () => request.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
   signal.addEventListener('abort', abort, { once: true });
   request.once('close', () => signal.removeEventListener('abort', abort));

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { ask, begin, chat, routeTo, stageGateway, startGateway, startProvider } from '../../support/gateway.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -72,6 +74,29 @@ describe('a fault of the provider', () => {
       expect((await ask(door, chat('talks', { stream: false }))).status).toBe(200);
     expect(place.account(cellId).tokens.total).toBe(10);
     expect(kept).toBeGreaterThan(0);
+  });
+});
+
+describe('connections that are kept', () => {
+  const answer = '{"usage":{"prompt_tokens":1,"completion_tokens":1}}';
+  const answerOn = (response: ServerResponse) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(answer);
+
+  test('and were all cut meanwhile are not seen: the request goes by a new one', async () => {
+    const kept = new Set<Socket>();
+    const first: ServerResponse[] = [];
+    await using provider = await startProvider((request, response) => {
+      if (kept.has(request.socket)) return void request.socket.resetAndDestroy();
+      if (kept.size === 4) return void answerOn(response);
+      kept.add(request.socket);
+      // Only when all four are there: each has a connection of its own.
+      if (first.push(response) === 4) first.forEach(answerOn);
+    });
+    await using place = await startGateway();
+    const { door } = await place.open([routeTo(provider.url)]);
+    const asks = () => ask(door, chat('talks', { stream: false, max_tokens: 10 }));
+    await Promise.all([asks(), asks(), asks(), asks()]);
+    expect((await asks()).status).toBe(200);
   });
 });
 
