@@ -19,6 +19,9 @@ export interface ProviderCall {
   sent: () => void;
 }
 
+/** A connection that was closed says so within this time of the sending; later the provider may have worked on the request. */
+const staleMs = 1_000;
+
 const agents = { 'http:': new Agent({ keepAlive: true }), 'https:': new SecureAgent({ keepAlive: true }) };
 
 /**
@@ -49,6 +52,7 @@ async function send(call: ProviderCall, signal: AbortSignal, kept: typeof agents
     url.protocol === 'https:'
       ? askHttps(url, { ...options, agent: kept?.['https:'] ?? false })
       : askHttp(url, { ...options, agent: kept?.['http:'] ?? false });
+  const begunAt = performance.now();
   const abort = () => request.destroy(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
   signal.addEventListener('abort', abort, { once: true });
   request.once('close', () => signal.removeEventListener('abort', abort));
@@ -58,14 +62,17 @@ async function send(call: ProviderCall, signal: AbortSignal, kept: typeof agents
   request.once('finish', sent);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   request.once('response', resolve);
-  request.on('error', (error) => reject(signal.aborted ? signal.reason : faultOf(error, request)));
+  request.on('error', (error) =>
+    reject(signal.aborted ? signal.reason : faultOf(error, request, performance.now() - begunAt)),
+  );
   request.end(body);
   return promise;
 }
 
-function faultOf(error: Error, request: ClientRequest): Error {
+function faultOf(error: Error, request: ClientRequest, afterMs: number): Error {
   if (error instanceof Refusal) return error;
   const code = 'code' in error ? String(error.code) : error.name;
-  if (request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) return new StaleConnection(code);
+  const cut = code === 'ECONNRESET' || code === 'EPIPE';
+  if (cut && request.reusedSocket && afterMs < staleMs) return new StaleConnection(code);
   return new Refusal('provider_unreachable', `the provider cannot be reached: ${code}`, { cause: error });
 }

@@ -98,6 +98,24 @@ describe('connections that are kept', () => {
     await Promise.all([asks(), asks(), asks(), asks()]);
     expect((await asks()).status).toBe(200);
   });
+
+  test('and are cut only while the provider works on a request do not send that a second time, and it counts', async () => {
+    let asked = 0;
+    await using provider = await startProvider((request, response) => {
+      asked += 1;
+      if (asked === 1) answerOn(response);
+      // What was cut before would be noticed at once.
+      else setTimeout(() => request.socket.resetAndDestroy(), 1_500);
+    });
+    await using place = await startGateway();
+    const { cellId, door } = await place.open([routeTo(provider.url)]);
+    const asks = () => ask(door, chat('talks', { stream: false }));
+    expect((await asks()).status).toBe(200);
+    const broken = await asks();
+    expect([broken.status, broken.text]).toEqual([502, expect.stringContaining('provider_unreachable')]);
+    expect(provider.requests).toHaveLength(2);
+    expect(place.account(cellId).estimatedTokens).toBeGreaterThan(0);
+  });
 });
 
 describe('a client that goes away', () => {
