@@ -39,7 +39,7 @@ function longestAnswer(body: Record<string, unknown>, api: ModelApi): number {
 /** Whether the provider adds what it has kept of earlier requests, of a length that the body does not tell. */
 function hasInputElsewhere(body: Record<string, unknown>): boolean {
   const items: unknown[] = Array.isArray(body['input']) ? body['input'] : [];
-  return ['previous_response_id', 'conversation', 'prompt'].some((name) => body[name]) || items.some(isReference);
+  return ['previous_response_id', 'conversation'].some((name) => body[name]) || items.some(isReference);
 }
 
 /** An item that is only named; its type may be left out. */

@@ -44,6 +44,11 @@ describe('the target of a request', () => {
 });
 
 describe('a body', () => {
+  const address = 'https://elsewhere.test/a';
+  const schema = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    properties: { url: { type: 'string', default: address, enum: [address] } },
+  };
   const ask = (body: Record<string, unknown>) => () => refuseReach(body, ['one']);
 
   test.for<Record<string, unknown>>([
@@ -57,6 +62,7 @@ describe('a body', () => {
     { tools: [{ type: 'code_execution_20250825' }] },
     { tools: [{ type: 'mcp', server_url: 'https://elsewhere.test' }] },
     { tools: ['web_search'] },
+    { tools: { type: 'web_search' } },
     {
       messages: [
         { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://elsewhere.test/?secret' } }] },
@@ -65,6 +71,20 @@ describe('a body', () => {
     { messages: [{ content: [{ type: 'image', source: { type: 'url', url: 'https://elsewhere.test/?secret' } }] }] },
     { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'https://elsewhere.test/?secret' }] }] },
     { input: [{ content: [{ type: 'input_file', file_url: 'https://elsewhere.test/?secret' }] }] },
+    { input: [{ type: 'function_call_output', output: [{ type: 'input_image', image_url: 'elsewhere.test/a.png' }] }] },
+    { type: 'tool_use', input: [{ content: [{ type: 'input_image', image_url: 'https://elsewhere.test' }] }] },
+    { messages: [{ content: [{ type: 'document_url', document_url: 'https://elsewhere.test/?secret' }] }] },
+    { messages: [{ content: [{ type: 'input_audio', input_audio: 'https://elsewhere.test/?secret' }] }] },
+    { messages: [{ content: [{ type: 'input_audio', input_audio: { data: 'https://elsewhere.test/?secret' } }] }] },
+    { messages: [{ content: [{ input_audio: { type: 'text', data: 'https://elsewhere.test/?secret' } }] }] },
+    { messages: [{ content: [{ type: 'file', file: { file_data: 'https://elsewhere.test/?secret' } }] }] },
+    { messages: [{ content: [{ type: 'file', file: { file_data: ' HTTPS:\\\\elsewhere.test/?secret' } }] }] },
+    { messages: [{ content: [{ type: 'file', file: { file_data: 'gs://elsewhere/secret' } }] }] },
+    { search_parameters: { mode: 'on', sources: [{ type: 'rss', links: ['https://elsewhere.test/?secret'] }] } },
+    { documents: ['https://elsewhere.test/?secret'] },
+    { prompt: { id: 'pmpt_1', variables: { x: { type: 'input_image', image_url: 'https://elsewhere.test' } } } },
+    { tools: [{ type: 'shell', environment: { type: 'container_auto' } }] },
+    { tools: [{ type: 'shell', environment: 'container_auto' }] },
   ])('that would make the provider reach further than its model is refused: %j', (body) => {
     expect(ask(body)).toThrow(/reach further than its model/);
   });
@@ -77,8 +97,39 @@ describe('a body', () => {
         { type: 'function', function: { name: 'bash' } },
         { name: 'bash', input_schema: {} },
         { type: 'bash_20250124' },
+        { type: 'shell' },
+        { type: 'shell', environment: { type: 'local' } },
       ],
     },
+    { tools: [{ type: 'function', function: { name: 'a', description: address, parameters: schema } }] },
+    { tools: [{ type: 'function', name: 'a', description: address, parameters: schema }] },
+    { tools: [{ name: 'a', description: address, input_schema: schema }] },
+    { response_format: { type: 'json_schema', json_schema: { name: 'a', description: address, schema } } },
+    { text: { format: { type: 'json_schema', name: 'a', schema } } },
+    { system: address, messages: [{ role: 'user', content: address }] },
+    { system: [{ type: 'text', text: address, cache_control: { type: 'ephemeral' } }] },
+    { instructions: address, input: address },
+    { messages: [{ content: [{ type: 'text', text: address }] }] },
+    { messages: [{ role: 'assistant', content: address, reasoning: address, reasoning_content: address }] },
+    { messages: [{ reasoning_details: [{ type: 'reasoning.text', text: address }, { summary: address }] }] },
+    { messages: [{ role: 'tool', tool_call_id: 'functions.fetch:0', content: address }] },
+    { messages: [{ content: [{ type: 'thinking', thinking: address, signature: 'AA+/' }] }] },
+    { messages: [{ content: [{ type: 'tool_result', tool_use_id: 'a', content: address }] }] },
+    { messages: [{ content: [{ type: 'tool_result', content: [{ type: 'text', text: address }] }] }] },
+    { messages: [{ content: [{ type: 'tool_use', input: { urls: [address], deep: { url: address } } }] }] },
+    { messages: [{ content: [{ type: 'document', title: address, source: { type: 'text', data: address } }] }] },
+    {
+      messages: [{ content: [{ type: 'file', file: { filename: address, file_data: 'data:text/plain;base64,AA' } }] }],
+    },
+    { messages: [{ content: [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }] }] },
+    { input: [{ type: 'function_call', call_id: 'a', name: 'fetch', arguments: address }] },
+    { input: [{ type: 'function_call_output', call_id: 'a', output: address }] },
+    { input: [{ type: 'custom_tool_call', name: 'a', input: address }] },
+    { input: [{ type: 'local_shell_call', action: { type: 'exec', command: ['curl', address] } }] },
+    { input: [{ type: 'shell_call_output', output: [{ stdout: address, stderr: address }] }] },
+    { input: [{ type: 'apply_patch_call', operation: { type: 'create_file', path: 'a', diff: `+${address}` } }] },
+    { input: [{ type: 'reasoning', summary: [{ type: 'summary_text', text: address }], encrypted_content: 'AA+/' }] },
+    { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'data:image/png;base64,AAAA' }] }] },
     { messages: [{ role: 'user', content: 'see https://elsewhere.test' }] },
     { messages: [{ content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
     { messages: [{ content: [{ type: 'tool_use', input: { url: 'https://elsewhere.test' } }] }] },
@@ -166,7 +217,6 @@ describe('the estimate of a request', () => {
   test.for<Record<string, unknown>>([
     { previous_response_id: 'resp_1' },
     { conversation: 'conv_1' },
-    { prompt: { id: 'pmpt_1' } },
     {
       input: [
         { role: 'user', content: 'Go on.' },
