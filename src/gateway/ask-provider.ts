@@ -15,7 +15,7 @@ export interface ProviderCall {
   body: string;
   /** How long the provider may say nothing, before its answer and within it, milliseconds. */
   silenceMs: number;
-  /** Called when all of it has been handed to the network: from then on it may cost something. */
+  /** Called when all of it has been handed to the network, or is answered before: from then on it may cost something. */
   sent: () => void;
 }
 
@@ -61,7 +61,12 @@ async function send(call: ProviderCall, signal: AbortSignal, kept: typeof agents
   });
   request.once('finish', sent);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  request.once('response', resolve);
+  request.once('response', (answer) => {
+    // Not after the answer any more: an error costs nothing, however much was sent.
+    request.off('finish', sent);
+    sent();
+    resolve(answer);
+  });
   request.on('error', (error) =>
     reject(signal.aborted ? signal.reason : faultOf(error, request, performance.now() - begunAt)),
   );

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { type Socket, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { ask, begin, chat, routeTo, stageGateway, startGateway, startProvider } from '../../support/gateway.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -13,6 +13,34 @@ describe('a fault of the provider', () => {
     expect([answer.status, answer.text]).toEqual([500, expect.stringContaining('out of order')]);
     expect(it.place.account(cellId)).toMatchObject({ requests: 1, tokens: { total: 0 } });
     expect(it.place.gateway.figures()).toMatchObject([{ requests: { error: 1 } }]);
+  });
+
+  test('costs nothing either when it is told before the request has been read', async () => {
+    const server = createServer((socket) => {
+      let read = 0;
+      socket
+        .on('error', () => undefined)
+        .on('data', (chunk) => {
+          // The end of the answer comes when all of the request is there, which the gateway has sent by then.
+          if (read > 7_000_000) return;
+          if (read === 0) {
+            socket.write('HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{');
+            socket.pause();
+            setTimeout(() => socket.resume(), 100);
+          }
+          read += chunk.length;
+          if (read > 7_000_000) setTimeout(() => socket.end('}'), 100);
+        });
+    });
+    await using _server = server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+    await using place = await startGateway();
+    const { cellId, door } = await place.open([routeTo(`http://127.0.0.1:${address.port}/v1`)], 10_000_000);
+    const answer = await ask(door, chat('talks', { max_tokens: 10, filler: 'word '.repeat(1_400_000) }));
+    expect([answer.status, answer.text]).toEqual([401, '{}']);
+    expect(place.account(cellId)).toMatchObject({ requests: 1, tokens: { total: 0 }, budget: { used: 0 } });
   });
 
   test('that cuts a stream cuts it for the client, and what came is estimated', async () => {
