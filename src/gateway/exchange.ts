@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TokenUsage } from '../domain/outcome.ts';
 import { askProvider } from './ask-provider.ts';
@@ -11,6 +12,7 @@ import type { InputRates } from './input-rate.ts';
 import type { CellLedger } from './ledger.ts';
 import type { ExchangeOutcome, Meter } from './meter.ts';
 import type { ModelRequest } from './model-request.ts';
+import { plainAnswer } from './plain-answer.ts';
 import { costOf } from './price.ts';
 import { Refusal, sendRefusal } from './refusal.ts';
 import { type AnswerWatch, watchAnswer } from './watch-answer.ts';
@@ -178,19 +180,22 @@ async function relay(
   first: () => void,
 ): Promise<Relayed> {
   const status = answer.statusCode ?? 0;
+  const { headers, body, encoding } = plainAnswer(answer);
   if (status >= 300) {
     watch.refused();
-    const text = withoutSecrets(await beginningOf(answer), call.route);
+    const text = withoutSecrets(await beginningOf(body), call.route);
     if (status < 400)
       throw new Refusal('provider_unreachable', `the provider redirects (${status}), which is not followed`);
-    response.writeHead(status, headersToClient(answer.headers));
+    response.writeHead(status, headersToClient(headers));
     return { outcome: 'error', rest: text };
   }
-  watch.begin(/^text\/event-stream\b/i.test(answer.headers['content-type'] ?? ''));
-  response.writeHead(status, headersToClient(answer.headers)).flushHeaders();
+  // What nobody can read is no stream of events: it is counted by its bytes.
+  watch.begin(encoding === null && /^text\/event-stream\b/i.test(headers['content-type'] ?? ''));
+  const encoded = encoding === null ? {} : { 'content-encoding': encoding };
+  response.writeHead(status, { ...headersToClient(headers), ...encoded }).flushHeaders();
   let began = false;
   await pipeline(
-    answer,
+    body,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         if (!began) first();
@@ -207,10 +212,10 @@ async function relay(
 }
 
 /** An error says what it has to say in its first 64 KiB. */
-async function beginningOf(answer: IncomingMessage): Promise<string> {
+async function beginningOf(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     // without an encoding a stream of the network gives buffers
     chunks.push(chunk);
     size += chunk.length;

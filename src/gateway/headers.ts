@@ -14,9 +14,9 @@ const passedOn = [
 ];
 
 /** What of a provider's headers reaches the client. */
-const passedBack = /^(content-type|content-encoding|cache-control|retry-after(-ms)?|(x-)?request-id|.*ratelimit.*)$/;
+const passedBack = /^(content-type|cache-control|retry-after(-ms)?|(x-)?request-id|.*ratelimit.*)$/;
 
-/** The headers of a request to the provider. Those of the route come last: they are ours. */
+/** The headers of a request to the provider. Those of the route are ours, and come behind those of the client. */
 export function headersToProvider(
   client: IncomingHttpHeaders,
   route: ProviderRoute,
@@ -27,9 +27,9 @@ export function headersToProvider(
   );
   return {
     ...own,
-    // What is compressed cannot be counted on its way.
-    'accept-encoding': 'identity',
     ...route.headers,
+    // What is compressed has to be unpacked to be counted.
+    'accept-encoding': 'identity',
     'content-length': Buffer.byteLength(body),
   };
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   ask,
@@ -92,6 +93,45 @@ describe('a request through the gateway', () => {
       estimatedTokens: 0,
       cost: null,
     });
+  });
+
+  test.for([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+  ] as const)(
+    'is counted also where its answer is compressed although nobody asked for it: %s',
+    async ([name, pack]) => {
+      const head = { 'content-encoding': name };
+      const event = (value: object) => `data: ${JSON.stringify(value)}\n\n`;
+      const text = event({ choices: [{ delta: { content: 'Hello.' } }] });
+      const last = event({ choices: [], usage: { prompt_tokens: 1000, completion_tokens: 4000 } });
+      await using provider = await startProvider((request, response) => {
+        if (request.headers['x-session-id'] === 'fails')
+          response.writeHead(401, head).end(pack(`{"error":"${realKey} is wrong"}`));
+        else response.writeHead(200, { ...head, 'content-type': 'text/event-stream' }).end(pack(text + last));
+      });
+      await using place = await startGateway();
+      const { cellId, door } = await place.open([routeTo(provider.url)]);
+      const answer = await ask(door, chat('talks'));
+      expect([answer.status, answer.text, answer.headers['content-encoding']]).toEqual([200, text + last, undefined]);
+      expect(place.account(cellId)).toMatchObject({ tokens: { total: 5000 }, estimatedTokens: 0 });
+      const error = await ask(door, chat('talks'), { headers: { 'x-session-id': 'fails' } });
+      expect([error.status, error.text]).toEqual([401, '{"error":"*** is wrong"}']);
+      expect(error.headers['content-encoding']).toBeUndefined();
+    },
+  );
+
+  test('is estimated by its bytes where its answer is compressed in a way that nobody knows', async () => {
+    await using provider = await startProvider((_, response) =>
+      response
+        .writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'rot13' })
+        .end('x'.repeat(4_000)),
+    );
+    await using place = await startGateway();
+    const { cellId, door } = await place.open([routeTo(provider.url)]);
+    const answer = await ask(door, chat('talks'));
+    expect([answer.text.length, answer.headers['content-encoding']]).toEqual([4_000, 'rot13']);
+    expect(place.account(cellId).tokens.output).toBe(1_000);
   });
 
   test('is refused for anything but the models of the cell', async () => {

@@ -164,6 +164,11 @@ describe('the headers', () => {
     });
   });
 
+  test('ask for an answer that can be counted, whatever the route says', () => {
+    const headers = { ...route.headers, 'accept-encoding': 'gzip' };
+    expect(headersToProvider({}, { ...route, headers }, '{}')['accept-encoding']).toBe('identity');
+  });
+
   test('of a provider that reach the client set no cookie and lead nowhere', () => {
     const provider = {
       'content-type': 'text/event-stream',
