@@ -174,7 +174,7 @@ const coolingDown = (label: string, until: number): Refusal =>
   });
 
 async function relay(
-  { call, response }: Exchange,
+  { call, response, gone }: Exchange,
   answer: IncomingMessage,
   watch: AnswerWatch,
   first: () => void,
@@ -183,7 +183,7 @@ async function relay(
   const { headers, body, encoding } = plainAnswer(answer);
   if (status >= 300) {
     watch.refused();
-    const text = withoutSecrets(await beginningOf(body), call.route);
+    const text = withoutSecrets(await beginningOf(body, gone), call.route);
     if (status < 400)
       throw new Refusal('provider_unreachable', `the provider redirects (${status}), which is not followed`);
     response.writeHead(status, headersToClient(headers));
@@ -211,15 +211,19 @@ async function relay(
   return { outcome: 'answered', rest: '' };
 }
 
-/** An error says what it has to say in its first 64 KiB. */
-async function beginningOf(body: Readable): Promise<string> {
+/** An error says what it has to say in its first 64 KiB; where it breaks off before, what came of it says more than nothing. */
+async function beginningOf(body: Readable, gone: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    // without an encoding a stream of the network gives buffers
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size > 64 * 1024) break;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      // without an encoding a stream of the network gives buffers
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > 64 * 1024) break;
+    }
+  } catch {
+    gone.throwIfAborted();
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -15,6 +15,26 @@ describe('a fault of the provider', () => {
     expect(it.place.gateway.figures()).toMatchObject([{ requests: { error: 1 } }]);
   });
 
+  test('is passed on as far as it came when its body stalls or breaks', async () => {
+    await using provider = await startProvider((request, response) => {
+      response.writeHead(request.headers['x-session-id'] === 'stalls' ? 503 : 500, { 'content-length': '1000' });
+      response.write('{"error":"out of or', () => {
+        if (response.statusCode === 500) request.socket.end();
+      });
+    });
+    await using place = await startGateway({ silenceMs: 200 });
+    const { cellId, door } = await place.open([routeTo(provider.url)]);
+    for (const [session, status] of [
+      ['stalls', 503],
+      ['breaks', 500],
+    ] as const) {
+      const answer = await ask(door, chat('talks'), { headers: { 'x-session-id': session } });
+      expect([answer.status, answer.text]).toEqual([status, '{"error":"out of or']);
+    }
+    expect(place.account(cellId).tokens.total).toBe(0);
+    expect(place.gateway.figures()).toMatchObject([{ requests: { error: 2 } }]);
+  });
+
   test('costs nothing either when it is told before the request has been read', async () => {
     const server = createServer((socket) => {
       let read = 0;
