@@ -45,32 +45,38 @@ export function createBudget(given: number, alreadyUsed = 0): Budget {
   let total = given;
   let used = alreadyUsed;
   let reserved = 0;
-  let tight = false;
+  /** The one request that holds less than it may use. */
+  let tight: { size: number; most: number } | null = null;
   const queue: Waiting[] = [];
 
   const reserveNow = ({ most }: Estimate): Reservation => {
-    const left = total - used - reserved;
-    const size = Math.min(most, left);
-    const isTight = size < most;
-    reserved += size;
-    tight ||= isTight;
+    const held = { size: Math.min(most, total - used - reserved), most };
+    reserved += held.size;
+    if (held.size < most) tight = held;
     let settled = false;
     return {
       settle(count) {
         if (settled) return;
         settled = true;
-        reserved -= size;
+        reserved -= held.size;
         used += count;
-        if (isTight) tight = false;
+        if (tight === held) tight = null;
         serve();
       },
     };
+  };
+  const topUp = (): void => {
+    if (tight === null) return;
+    const more = Math.min(tight.most - tight.size, Math.max(0, total - used - reserved));
+    tight.size += more;
+    reserved += more;
+    if (tight.size === tight.most) tight = null;
   };
   const serve = (): void => {
     for (let next = queue[0]; next !== undefined; next = queue[0]) {
       const { input } = next.estimate;
       const fits = input < total - used;
-      if (fits && (tight || input >= total - used - reserved)) return;
+      if (fits && (tight !== null || input >= total - used - reserved)) return;
       queue.shift();
       if (fits) next.admit(reserveNow(next.estimate));
       else next.refuse(spent({ total, used, reserved }, input));
@@ -94,6 +100,7 @@ export function createBudget(given: number, alreadyUsed = 0): Budget {
     },
     raise(wanted) {
       total = Math.max(total, wanted);
+      topUp();
       serve();
     },
     state: () => ({ total, used, reserved }),

@@ -31,7 +31,7 @@ describe('a budget', () => {
     expect(refused.every((error) => error instanceof BudgetSpent)).toBe(true);
   });
 
-  test('is overspent by one request at most, whatever is asked and used', async () => {
+  test('is overspent by one request at most, whatever is asked and used, also when it is raised', async () => {
     // An estimate of the input may be far off, what it may be at most is not.
     const estimate = fc.record({ input: fc.integer({ min: 1, max: 300 }), most: fc.integer({ min: 1, max: 800 }) });
     const request = fc.record({ estimate, share: fc.double({ min: 0, max: 1, noNaN: true }), now: fc.boolean() });
@@ -39,7 +39,8 @@ describe('a budget', () => {
       fc.asyncProperty(
         fc.array(request, { maxLength: 30 }),
         fc.integer({ min: 1, max: 3000 }),
-        async (requests, total) => {
+        fc.integer({ min: 0, max: 3000 }),
+        async (requests, total, more) => {
           const budget = createBudget(total);
           const open: (() => void)[] = [];
           let largest = 0;
@@ -54,12 +55,13 @@ describe('a budget', () => {
           });
           const { used, reserved } = budget.state();
           expect(used + reserved).toBeLessThanOrEqual(total + largest);
+          budget.raise(total + more);
           let over = false;
           void Promise.all(all).then(() => (over = true));
           for (await settled(); !over; await settled()) open.shift()?.();
           for (const settle of open) settle();
           expect(budget.state().reserved).toBe(0);
-          expect(budget.state().used).toBeLessThanOrEqual(total + largest);
+          expect(budget.state().used).toBeLessThanOrEqual(total + more + largest);
         },
       ),
       { numRuns: 200 },
@@ -105,6 +107,33 @@ describe('a budget', () => {
     (await waiting).settle(70);
     first.settle(100);
     expect(budget.state()).toEqual({ total: 200, used: 170, reserved: 0 });
+  });
+
+  test('that is raised so far that the one which held all of it fits lets in who waits behind it', async () => {
+    const budget = createBudget(1000);
+    const first = await budget.reserve({ input: 100, most: 5100 }, never);
+    let second: Reservation | null = null;
+    void budget.reserve({ input: 10, most: 20 }, never).then((room) => (second = room));
+    budget.raise(3000);
+    await settled();
+    expect([second, budget.state().reserved]).toEqual([null, 3000]);
+    budget.raise(10_000);
+    await settled();
+    expect([second, budget.state().reserved]).toEqual([{ settle: expect.any(Function) }, 5120]);
+    first.settle(300);
+    expect(budget.state()).toEqual({ total: 10_000, used: 300, reserved: 20 });
+  });
+
+  test('that is raised still lets nobody in beside a request whose answer has no limit', async () => {
+    const budget = createBudget(1000);
+    const first = await budget.reserve({ input: 100, most: Infinity }, never);
+    const waiting = budget.reserve({ input: 10, most: 20 }, never);
+    budget.raise(1_000_000);
+    await settled();
+    expect(budget.state().reserved).toBe(1_000_000);
+    first.settle(300);
+    (await waiting).settle(20);
+    expect(budget.state()).toEqual({ total: 1_000_000, used: 320, reserved: 0 });
   });
 
   test('forgets a request that gives up while it waits', async () => {
