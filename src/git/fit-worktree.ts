@@ -1,5 +1,5 @@
 import type { Dirent, Stats } from 'node:fs';
-import { chmod, lstat, readdir } from 'node:fs/promises';
+import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnfitWorktree } from './errors.ts';
 import { GitFailed } from './git.ts';
@@ -10,9 +10,11 @@ const patience = 5000;
 /**
  * Does work with git on a worktree that an agent had in hand. What git cannot take, or would wait at for ever, becomes `UnfitWorktree`, which says
  * what it is; what can be mended is mended first.
+ *
+ * @param indexFile the index of our own that git is given for it
  */
 export async function onFitWorktree<T>(
-  worktree: string,
+  { worktree, indexFile }: { worktree: string; indexFile: string },
   work: (signal: AbortSignal) => Promise<T>,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<T> {
@@ -23,6 +25,8 @@ export async function onFitWorktree<T>(
     if (!isForbidden(error)) throw unfit(error);
   }
   await makeReadable(Buffer.from(worktree));
+  // Written while git could not look at every file, it may take one for unchanged that was changed within a second.
+  await rm(indexFile, { force: true });
   return await unlessStuck(worktree, work, signal).catch((error: unknown) => {
     throw error instanceof GitFailed ? unfit(error) : error;
   });

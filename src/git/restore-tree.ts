@@ -21,7 +21,7 @@ export interface TreeRestoreWanted {
  * Not checked afterwards: a process of the agent may be at work in the worktree.
  */
 export async function restoreTree(wanted: TreeRestoreWanted): Promise<void> {
-  await onFitWorktree(wanted.worktree, (signal) => putBack({ ...wanted, signal }), wanted.signal);
+  await onFitWorktree(wanted, (signal) => putBack({ ...wanted, signal }), wanted.signal);
 }
 
 async function putBack(wanted: TreeRestoreWanted): Promise<void> {

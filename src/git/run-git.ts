@@ -59,8 +59,8 @@ async function runGit({ args, place, options }: GitCall, signal: AbortSignal | u
   return { output: Buffer.concat(chunks) };
 }
 
-/** A directory that cannot be read counts as empty. */
-const leftOut = /^warning: could not open directory .*/m;
+/** A directory that cannot be read counts as empty, and files of one that cannot be entered as they were. */
+const leftOut = /^warning: could not open directory .*|^.*: Permission denied$/m;
 
 const settings = [
   'core.hooksPath=/dev/null',

@@ -38,7 +38,7 @@ export interface Snapshot {
  */
 export async function snapshotTree(wanted: SnapshotWanted): Promise<Snapshot> {
   const take = (signal: AbortSignal) => takeTree({ ...wanted, signal });
-  return await onFitWorktree(wanted.worktree, take, wanted.signal);
+  return await onFitWorktree(wanted, take, wanted.signal);
 }
 
 async function takeTree(wanted: SnapshotWanted): Promise<Snapshot> {
@@ -69,11 +69,11 @@ async function assertNoMore(place: HostView, mostBytes: number | undefined, sign
 
 async function addAll(place: HostView, signal?: AbortSignal): Promise<void> {
   try {
-    await git(['add', '--all'], place, { signal });
+    await git(['add', '--all'], place, { complete: true, signal });
   } catch (error) {
     if (!(error instanceof GitFailed) || !/can only add regular files/.test(error.message)) throw error;
     await forgetSpecialFiles(place, signal);
-    await git(['add', '--all'], place, { signal });
+    await git(['add', '--all'], place, { complete: true, signal });
   }
 }
 

@@ -1,7 +1,6 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
@@ -133,23 +132,6 @@ describe('repositories', () => {
     await expect(runHostSteps(cell)).rejects.toThrow(NestedRepository);
     await undoAll(cell);
   });
-});
-
-test('what a worker that is not root may not read is made readable, and neither lost nor in its way', async () => {
-  await using cell = await hostileCell();
-  await cell.plant({ 'a.txt': 'changed\n', 'dir/b.txt': 'changed\n', 'closed/new.txt': 'new\n' });
-  await Promise.all(['a.txt', 'dir', 'closed/new.txt', 'closed'].map((name) => chmod(cell.at(name), 0o000)));
-  const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  const places = [cell.repository.path, cell.directory];
-  if (process.getuid?.() === 0) await execa('chown', ['-hR', '65534:65534', ...places]);
-  const program = fileURLToPath(new URL('take-as-user.ts', import.meta.url));
-  const args = [program, cell.gitDirectory, cell.worktree, cell.baseCommit, join(cell.directory, 'an.index')];
-  const { stdout: tree } = await execa(process.execPath, args, nobody);
-  const git = (...rest: string[]) => cell.repository.git('-c', 'safe.directory=*', ...rest);
-  expect(await git('diff-tree', '-r', '--name-status', cell.baseCommit, tree)).toBe(
-    'M\ta.txt\nA\tclosed/new.txt\nM\tdir/b.txt',
-  );
-  expect(await readdir(cell.worktree)).toEqual(['.git', 'a.txt', 'dir']);
 });
 
 test('an encoding that a file does not have is refused by name', async () => {
