@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { fileChanges, writeDiff } from '../../../src/git/changes.ts';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
 import { removeWorktree } from '../../../src/git/remove-worktree.ts';
-import { restoreWorktree } from '../../../src/git/revert.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
 import { type Cell, cellIn, cellWith } from './life.ts';
@@ -75,21 +74,6 @@ describe('the tree of a worktree', () => {
     await utimes(join(cell.worktree, 'a.txt'), old, old);
     const { tree } = await cell.snapshot();
     expect(await cell.repository.git('cat-file', 'blob', `${tree}:a.txt`)).toBe('ccc');
-  });
-
-  test('does not call files changed whose line ends the attributes would convert, until they are', async () => {
-    await using repository = await temporaryRepository({ 'a.txt': 'one\r\ntwo\r\n', 'b.txt': 'one\r\n' });
-    await repository.write({ '.gitattributes': '*.txt text\n' });
-    await repository.git('add', '.gitattributes');
-    await repository.git('commit', '--quiet', '-m', 'Attributes');
-    await using directory = await temporaryDirectory();
-    const cell = await cellIn(repository, directory.path);
-    expect(await changesOf(cell)).toEqual([]);
-    await write(cell, { 'b.txt': 'two\r\n' });
-    expect(await changesOf(cell, ['c.txt'])).toEqual(['modified b.txt']);
-    expect((await cell.snapshot(['*.txt'])).protectedPathsTouched).toEqual(['b.txt']);
-    await restoreWorktree({ gitDirectory: cell.gitDirectory, worktree: cell.worktree, baseCommit: cell.baseCommit });
-    expect(await changesOf(cell)).toEqual([]);
   });
 
   test('sees a change in the very second of the checkout that keeps the length', async () => {
