@@ -111,6 +111,10 @@ const reasons: readonly (readonly [RegExp, (what: string) => string])[] = [
     (what) => `a .gitattributes that asks for an encoding that a file does not have (${what})`,
   ],
   [
+    /^fatal: (true\/false are no valid working-tree-encodings)/m,
+    (what) => `a .gitattributes that asks for an encoding and names none (${what})`,
+  ],
+  [
     /(?:open\(|open directory |unable to (?:stat|index file) )["'](.*?)["'].*Permission denied/,
     (name) => `${name}, which cannot be read`,
   ],

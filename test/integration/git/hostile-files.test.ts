@@ -134,9 +134,12 @@ describe('repositories', () => {
   });
 });
 
-test('an encoding that a file does not have is refused by name', async () => {
+test.each([
+  ['that a file does not have', 'working-tree-encoding=UTF-16'],
+  ['without a name', 'working-tree-encoding'],
+])('an encoding %s is refused by name', async (_what, attribute) => {
   await using cell = await hostileCell();
-  await cell.plant({ '.gitattributes': '*.txt working-tree-encoding=UTF-16\n', 'a.txt': 'changed\n' });
+  await cell.plant({ '.gitattributes': `*.txt ${attribute}\n`, 'a.txt': 'changed\n' });
   await expectUnfit(cell, /encoding/);
 });
 
