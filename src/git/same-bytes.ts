@@ -30,9 +30,9 @@ export async function splitByBytes(
       ? [{ name, mode: mode.slice(1), id, modified: line.endsWith(' M') }]
       : [];
   });
-  // git takes these names by line, with quotes that mean something; a file with such a name counts as changed.
+  // git takes these names by line, with quotes that mean something, and drops a carriage return at the end; a file with such a name counts as changed.
   const comparable = entries.filter(
-    ({ name, mode, modified }) => modified && mode.startsWith('100') && !/^"|\n/.test(name),
+    ({ name, mode, modified }) => modified && mode.startsWith('100') && !/^"|\n|\r$/.test(name),
   );
   const candidates = await onlyFiles(place, comparable);
   const ids = await idsOf(

@@ -109,7 +109,19 @@ describe('names', () => {
   });
 
   test('are taken as they are: options, line breaks, quotes, bytes, and twins', async () => {
-    const odd = ['--all', '-rf', ':(top)x', 'line\nbreak', '"quoted"', '"', 'README', 'readme', 'ReadMe', ' '];
+    const odd = [
+      '--all',
+      '-rf',
+      ':(top)x',
+      'line\nbreak',
+      '"quoted"',
+      '"',
+      'Icon\r',
+      'README',
+      'readme',
+      'ReadMe',
+      ' ',
+    ];
     await using cell = await hostileCell({ ...Object.fromEntries(odd.map((name) => [name, 'old\n'])), quoted: 'x\n' });
     await cell.plant(Object.fromEntries(odd.map((name) => [name, 'new\n'])));
     await writeFile(Buffer.concat([Buffer.from(cell.at('latin-')), Buffer.from([0xe9])]), 'x\n');
