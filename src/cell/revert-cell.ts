@@ -2,6 +2,7 @@ import type { RevertInput, RevertReport } from '../../activities/contract.ts';
 import { revertedRefOf } from '../domain/names.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
 import { UnfitWorktree } from '../git/errors.ts';
+import { GitFailed } from '../git/git.ts';
 import { findRef } from '../git/refs.ts';
 import { keepReverted, restoreWorktree, treeOf } from '../git/revert.ts';
 import { snapshotTree } from '../git/tree.ts';
@@ -24,7 +25,12 @@ export async function revertCell(host: CellHost, { cellId, reason }: RevertInput
   const stillOurs = await raiseFence(host, cellId);
   // The work is over: an agent that still writes would make the check below fail.
   await endProcesses(host, cell.lease);
-  const kept = await keep(host, cell, reason).catch((error: unknown) => keepAside(host, cell, error));
+  const kept = await keep(host, cell, reason)
+    .catch((error: unknown) => {
+      if (error instanceof GitFailed) return keep(host, cell, reason);
+      throw error;
+    })
+    .catch((error: unknown) => keepAside(host, cell, error));
   await stillOurs();
   await restoreWorktree(cell);
   return { ...kept, usage: cell.lease.usage };
@@ -55,11 +61,15 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
   return { revertedRef: ref, filesModified: await fileChanges(gitDirectory, baseCommit, tree) };
 }
 
-/** git cannot keep a repository inside a repository, say, and is not given gigabytes of a cell that took too much: then the files themselves are kept among the artifacts. */
+/**
+ * git cannot keep a repository inside a repository, say, and is not given gigabytes of a cell that took too much: then the files themselves are kept among the artifacts.
+ * So they are when git failed, twice and nobody knows why, unless the copy lacks something as well: it may be the disk, and pass.
+ */
 async function keepAside(host: CellHost, cell: OpenCell, error: unknown): Promise<Kept> {
-  if (!(error instanceof UnfitWorktree)) throw error;
+  if (!(error instanceof UnfitWorktree || error instanceof GitFailed)) throw error;
   const { worktreeCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
   const { leftOut } = await copyWork(cell.worktree, worktreeCopy);
+  if (leftOut > 0 && error instanceof GitFailed) throw error;
   host.log.warn(
     { cellId: cell.lease.cellId, worktreeCopy, leftOut, why: error.message },
     'git did not keep the work, which was kept as files',
