@@ -21,8 +21,7 @@ export async function onFitWorktree<T>(
   try {
     return await unlessStuck(worktree, work, signal);
   } catch (error) {
-    if (!(error instanceof GitFailed)) throw error;
-    if (!isForbidden(error)) throw unfit(error);
+    if (!isForbidden(error)) throw error instanceof GitFailed ? unfit(error) : error;
   }
   await makeReadable(Buffer.from(worktree));
   // Written while git could not look at every file, it may take one for unchanged that was changed within a second.
@@ -82,11 +81,13 @@ async function findPipe(directory: Buffer, signal: AbortSignal): Promise<string 
   return null;
 }
 
-function isForbidden(error: GitFailed): boolean {
-  return /Permission denied/.test(error.message);
+/** By git, or by the system, which lets nobody remove what is in a directory that may not be written. */
+function isForbidden(error: unknown): boolean {
+  if (error instanceof GitFailed) return /Permission denied/.test(error.message);
+  return error instanceof Error && 'code' in error && error.code === 'EACCES';
 }
 
-/** Gives the user of this process back what it needs to read its own files. Links are not followed. */
+/** Gives the user of this process back what it needs to read and remove its own files. Links are not followed. */
 async function makeReadable(path: Buffer): Promise<void> {
   const found = await lstat(path).catch(() => null);
   if (found === null || found.isSymbolicLink()) return;

@@ -38,6 +38,7 @@ async function putBack(wanted: TreeRestoreWanted): Promise<void> {
 }
 
 async function removeAdded(place: Place & { workTree: string }, signal?: AbortSignal): Promise<void> {
-  const added = splitNames(await gitBytes(['ls-files', '--others', '--exclude-standard', '-z'], place, { signal }));
+  const list = ['ls-files', '--others', '--exclude-standard', '-z'];
+  const added = splitNames(await gitBytes(list, place, { complete: true, signal }));
   for (const name of added) await removeTree(pathOf(place.workTree, name));
 }

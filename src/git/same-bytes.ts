@@ -22,7 +22,8 @@ export async function splitByBytes(
   comparison: readonly string[],
   signal?: AbortSignal,
 ): Promise<{ same: Entry[]; different: RawName[] }> {
-  const raw = splitNames(await gitBytes([...comparison, '--raw', '--no-renames', '-z'], place, { signal }));
+  const compare = [...comparison, '--raw', '--no-renames', '-z'];
+  const raw = splitNames(await gitBytes(compare, place, { complete: true, signal }));
   const entries = raw.flatMap((line, index) => {
     const name = raw[index + 1];
     const [mode = '', , id = ''] = line.split(' ');

@@ -1,4 +1,4 @@
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { asNobody, changesIn, snapshotAsNobody } from './as-nobody.ts';
 import { hostileCell } from './hostile-host.ts';
@@ -20,5 +20,37 @@ describe('a worker that is not root', () => {
     await chmod(cell.at('dir'), 0o644);
     const { tree } = await snapshotAsNobody(cell);
     expect(await changesIn(cell, tree)).toEqual(['M\tdir/b.txt']);
+  });
+
+  test('puts back what tests left in directories that it may not write', async () => {
+    await using cell = await hostileCell();
+    await cell.plant({ 'a.txt': 'changed\n' });
+    const { tree } = await snapshotAsNobody(cell);
+    await cell.plant({ 'modules/m/f': 'x\n', 'dir/b.txt': 'x\n' });
+    await Promise.all(['modules/m', 'dir'].map((name) => chmod(cell.at(name), 0o555)));
+    await asNobody(cell, 'restoreTree', { tree });
+    expect(await snapshotAsNobody(cell)).toEqual({ tree, protectedPathsTouched: [] });
+    expect(await readFile(cell.at('dir/b.txt'), 'utf8')).toBe('b\n');
+    await expect(lstat(cell.at('modules/m/f'))).rejects.toThrow('ENOENT');
+  });
+
+  test('takes nothing for the work of an agent that tests left where it could not look', async () => {
+    await using cell = await hostileCell({ 'dir/b.txt': 'b\n' });
+    await cell.plant({ 'a.txt': 'new\n' });
+    const { tree } = await snapshotAsNobody(cell);
+    await cell.plant({ 'dir/b.txt': 'changed\n', 'closed/left': 'x\n' });
+    await Promise.all([chmod(cell.at('dir'), 0o644), chmod(cell.at('closed'), 0o000)]);
+    await asNobody(cell, 'restoreTree', { tree });
+    expect(await snapshotAsNobody(cell)).toEqual({ tree, protectedPathsTouched: [] });
+  });
+
+  test('removes from a protected directory what was added, though it may not write there any more', async () => {
+    await using cell = await hostileCell();
+    await cell.plant({ 'dir/new.txt': 'new\n' });
+    await chmod(cell.at('dir'), 0o555);
+    const { tree, protectedPathsTouched } = await snapshotAsNobody(cell, ['dir']);
+    expect(protectedPathsTouched).toEqual(['dir/new.txt']);
+    expect(await changesIn(cell, tree)).toEqual([]);
+    await expect(lstat(cell.at('dir/new.txt'))).rejects.toThrow('ENOENT');
   });
 });
