@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { onFitWorktree } from './fit-worktree.ts';
 import { git, gitBytes, type Place } from './git.ts';
 import { hostView } from './host-view.ts';
@@ -27,6 +28,8 @@ export async function restoreTree(wanted: TreeRestoreWanted): Promise<void> {
 async function putBack(wanted: TreeRestoreWanted): Promise<void> {
   const { gitDirectory, worktree, indexFile, tree, signal } = wanted;
   const place = await hostView({ gitDirectory, path: worktree }, indexFile);
+  // Only we use this index; a lock on it was left by a worker that died.
+  await rm(`${indexFile}.lock`, { force: true });
   await git(['read-tree', '-m', tree], place, { signal });
   // First what was added: a link or a directory may stand where a file has to be again.
   await removeAdded(place, signal);
