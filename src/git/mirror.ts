@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RepositoryError } from './errors.ts';
 import { git, GitFailed } from './git.ts';
@@ -20,8 +20,11 @@ export async function openMirror(url: string, mirrorsDirectory: string, signal?:
     // Many cells ask at once: a fetch that began after this one asked is new enough for it.
     if ((await lastFetch(gitDirectory)) > asked) return;
     const began = Date.now();
-    await git(['init', '--bare', '--quiet', '--initial-branch=main'], { inspect: gitDirectory }, { signal });
-    await fetch(url, gitDirectory, signal);
+    await makeAndFetch(url, gitDirectory, signal).catch(async (error: unknown) => {
+      if (!isLocked(error)) throw error;
+      await removeLocks(gitDirectory);
+      await makeAndFetch(url, gitDirectory, signal);
+    });
     await writeFile(stamp(gitDirectory), String(began));
   };
   await withRepositoryLock(gitDirectory, update, { signal, timeoutMs: 15 * 60_000, purpose: 'fetch' });
@@ -32,6 +35,25 @@ const stamp = (gitDirectory: string) => join(gitDirectory, 'agent-cells-fetched'
 
 async function lastFetch(gitDirectory: string): Promise<number> {
   return Number(await readFile(stamp(gitDirectory), 'utf8').catch(() => '0'));
+}
+
+async function makeAndFetch(url: string, gitDirectory: string, signal?: AbortSignal): Promise<void> {
+  await git(['init', '--bare', '--quiet', '--initial-branch=main'], { inspect: gitDirectory }, { signal });
+  await fetch(url, gitDirectory, signal);
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && /\.lock': File exists|could not lock config file/.test(error.message);
+}
+
+/** What only a fetch writes is locked by one alone, and we have the lock of fetches: git waited a second, so one that was killed has left these. */
+async function removeLocks(gitDirectory: string): Promise<void> {
+  const locks = ['config.lock', 'packed-refs.lock', 'shallow.lock'];
+  for (const directory of ['refs/remotes', 'refs/tags']) {
+    const names = await readdir(join(gitDirectory, directory), { recursive: true }).catch(() => []);
+    locks.push(...names.filter((name) => name.endsWith('.lock')).map((name) => join(directory, name)));
+  }
+  for (const lock of locks) await rm(join(gitDirectory, lock), { force: true });
 }
 
 const refs = ['+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*'];

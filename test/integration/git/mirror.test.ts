@@ -96,6 +96,22 @@ describe('the mirror of a URL', () => {
     expect(await git(['show', '--name-only', '--format=%s', commit], { gitDirectory })).toBe('Work\n\nwork.txt\n');
   });
 
+  test.each(['config.lock', 'packed-refs.lock', 'refs/remotes/origin/main.lock', 'refs/tags/v2.lock'])(
+    'is fetched where a fetch that was killed left %s',
+    async (lock) => {
+      await using origin = await remote();
+      await origin.repository.git('branch', 'old');
+      const { gitDirectory } = await origin.open();
+      await origin.repository.git('branch', '-D', 'old');
+      await origin.repository.git('commit', '--allow-empty', '--quiet', '-m', 'two');
+      await origin.repository.git('tag', 'v2');
+      await writeFile(join(gitDirectory, lock), '');
+      await origin.open();
+      expect(await resolveBase(gitDirectory, 'v2')).toBe(await origin.repository.git('rev-parse', 'HEAD'));
+      await expect(resolveBase(gitDirectory, 'old')).rejects.toThrow(RepositoryError);
+    },
+  );
+
   test('is made again where making it was cut short', async () => {
     await using origin = await remote();
     const { gitDirectory } = await origin.open();
