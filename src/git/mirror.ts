@@ -17,9 +17,10 @@ export async function openMirror(url: string, mirrorsDirectory: string, signal?:
   await mkdir(path, { recursive: true, mode: 0o700 });
   const gitDirectory = await realpath(path);
   const update = async () => {
-    // Many cells ask at once: a fetch that began after this one asked is new enough for it.
-    if ((await lastFetch(gitDirectory)) > asked) return;
+    // Many cells ask at once: a fetch that began after this one asked is new enough for it. One of the future was before the clock was set back.
+    const last = await lastFetch(gitDirectory);
     const began = Date.now();
+    if (last > asked && last <= began) return;
     await makeAndFetch(url, gitDirectory, signal).catch(async (error: unknown) => {
       if (!isLocked(error)) throw error;
       await removeLocks(gitDirectory);

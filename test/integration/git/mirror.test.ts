@@ -53,6 +53,15 @@ describe('the mirror of a URL', () => {
     expect(await resolveBase(opened[0]?.gitDirectory ?? '', 'main')).toBe(origin.repository.commit);
   });
 
+  test('is fetched though its last fetch was in the future, as when the clock is set back', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    await writeFile(join(gitDirectory, 'agent-cells-fetched'), String(Date.now() + 3_600_000));
+    await origin.repository.git('commit', '--allow-empty', '--quiet', '-m', 'two');
+    await origin.open();
+    expect(await resolveBase(gitDirectory, 'main')).toBe(await origin.repository.git('rev-parse', 'HEAD'));
+  });
+
   test('forgets branches that the remote deleted, and never those of cells', async () => {
     await using origin = await remote();
     await origin.repository.git('branch', 'old');
