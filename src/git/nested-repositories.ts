@@ -26,18 +26,29 @@ export async function assertNothingNested(
   const tracked = splitNames(await gitBytes(['ls-files', '--cached', '-z'], place, { signal }));
   // git lists a repository as a directory, with a slash at the end, and does not look into it.
   const found = others.filter((name) => name.endsWith('/')).map((name) => name.slice(0, -1));
-  for (const directory of directoriesOf([...others, ...tracked])) {
+  for (const directory of await ownDirectories(place, [...others, ...tracked])) {
     if (await isThere(place, posix.join(directory, '.git'))) found.push(directory);
   }
-  for (const submodule of submodules) {
-    if (!(await isEmpty(place, submodule))) found.push(submodule);
-  }
+  found.push(...(await filled(place, submodules)));
   const [first] = found;
   if (first === undefined) return;
   const names = [...new Set(found)].slice(0, 5).map(readable).join(', ');
   throw new NestedRepository(
     `the agent left a repository inside its worktree (${names}): files in it cannot become part of the commit; have it remove .git there, or add the directory to .gitignore`,
   );
+}
+
+/** The directories of the files that are there and belong to the worktree: what is below a link is elsewhere, and no part of a commit. */
+async function ownDirectories(place: WorktreeIndex, names: readonly RawName[]): Promise<RawName[]> {
+  const own = new Set<RawName>(['.']);
+  // The one above comes before what is in it.
+  for (const directory of [...directoriesOf(names)].sort()) {
+    if (!own.has(posix.dirname(directory))) continue;
+    const found = await lstat(pathOf(place.workTree, directory)).catch(() => null);
+    if (found?.isDirectory()) own.add(directory);
+  }
+  own.delete('.');
+  return [...own];
 }
 
 /** Every directory below the root that holds one of the files. */
@@ -55,7 +66,17 @@ async function isThere(place: WorktreeIndex, name: RawName): Promise<boolean> {
   return (await lstat(pathOf(place.workTree, name)).catch(() => null)) !== null;
 }
 
-/** A submodule is a directory that git leaves empty; one that is gone was deleted, which can be recorded. */
-async function isEmpty(place: WorktreeIndex, name: RawName): Promise<boolean> {
-  return (await readdir(pathOf(place.workTree, name)).catch(() => [])).length === 0;
+/** A submodule is a directory that git leaves empty; one that is gone, or something else, was deleted, which can be recorded. */
+async function filled(place: WorktreeIndex, submodules: readonly RawName[]): Promise<RawName[]> {
+  const own = new Set(
+    await ownDirectories(
+      place,
+      submodules.map((name) => `${name}/.git`),
+    ),
+  );
+  const found: RawName[] = [];
+  for (const name of submodules) {
+    if (own.has(name) && (await readdir(pathOf(place.workTree, name))).length > 0) found.push(name);
+  }
+  return found;
 }

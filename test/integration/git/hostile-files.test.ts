@@ -53,6 +53,16 @@ describe('links', () => {
     expect((await runHostSteps(cell)).changes).toEqual(['added dir/new.txt', 'modified dir/b.txt']);
   });
 
+  test('in the place of a directory are no repository, though they lead to one', async () => {
+    await using cell = await hostileCell({ 'a.txt': 'a\n', 'dir/b.txt': 'b\n', 'deep/er/c.txt': 'c\n' });
+    await mkdir(join(cell.secret.directory, 'er/.git'), { recursive: true });
+    await Promise.all(['dir', 'deep'].map((name) => rm(cell.at(name), { recursive: true })));
+    await symlink('.', cell.at('dir'));
+    await symlink(cell.secret.directory, cell.at('deep'));
+    const { changes } = await runHostSteps(cell);
+    expect(changes).toEqual(['added deep', 'added dir', 'deleted deep/er/c.txt', 'deleted dir/b.txt']);
+  });
+
   test('in the place of files that git reads are not read', async () => {
     await using cell = await hostileCell();
     await writeFile(cell.secret.file, '*\n');

@@ -5,8 +5,7 @@ import { fileChanges, writeDiff } from '../../../src/git/changes.ts';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
 import { removeWorktree } from '../../../src/git/remove-worktree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { temporaryRepository } from '../../support/temporary-repository.ts';
-import { type Cell, cellIn, cellWith } from './life.ts';
+import { type Cell, cellWith } from './life.ts';
 
 const write = async (cell: Pick<Cell, 'worktree'>, files: Record<string, string>) => {
   for (const [name, content] of Object.entries(files)) {
@@ -219,19 +218,6 @@ describe('repositories inside a worktree', () => {
     await using cell = await cellWith({ '.gitignore': 'node_modules\n' });
     await cell.repository.git('init', '--quiet', join(cell.worktree, 'node_modules/lib'));
     expect(await changesOf(cell)).toEqual([]);
-  });
-
-  test('may be the submodules of the base while they are left empty', async () => {
-    await using repository = await temporaryRepository();
-    await using directory = await temporaryDirectory();
-    await repository.git('update-index', '--add', '--cacheinfo', `160000,${repository.commit},sub`);
-    await repository.git('commit', '--quiet', '-m', 'Submodule');
-    const cell = await cellIn(repository, directory.path);
-    await write(cell, { 'new.txt': 'x' });
-    expect(await changesOf(cell)).toEqual(['added new.txt']);
-    await write(cell, { 'sub/work.txt': 'would be lost' });
-    await expect(cell.snapshot()).rejects.toThrow(/sub/);
-    await removeWorktree({ gitDirectory: cell.gitDirectory, path: cell.worktree });
   });
 });
 

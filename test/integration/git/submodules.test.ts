@@ -1,0 +1,52 @@
+import { mkdir, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fileChanges } from '../../../src/git/changes.ts';
+import { NestedRepository } from '../../../src/git/errors.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { temporaryRepository } from '../../support/temporary-repository.ts';
+import { cellIn } from './life.ts';
+
+/** A cell whose base has the submodule `lib/sub`. */
+async function cellWithSubmodule() {
+  await using stack = new AsyncDisposableStack();
+  const repository = stack.use(await temporaryRepository());
+  const directory = stack.use(await temporaryDirectory());
+  await repository.git('update-index', '--add', '--cacheinfo', `160000,${repository.commit},lib/sub`);
+  await repository.git('commit', '--quiet', '-m', 'Submodule');
+  const cell = await cellIn(repository, directory.path);
+  const changes = async (protectedPaths?: string[]) => {
+    const { tree } = await cell.snapshot(protectedPaths);
+    const found = await fileChanges(cell.gitDirectory, cell.baseCommit, tree);
+    return found.map(({ path, change }) => `${change} ${path}`);
+  };
+  const at = (name: string) => join(cell.worktree, name);
+  const owned = stack.move();
+  return { ...cell, at, changes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+describe('a submodule of the base', () => {
+  test('is part of every tree while it is left empty', async () => {
+    await using cell = await cellWithSubmodule();
+    await writeFile(cell.at('new.txt'), 'x');
+    expect(await cell.changes()).toEqual(['added new.txt']);
+  });
+
+  test('with anything in it is an error that names it', async () => {
+    await using cell = await cellWithSubmodule();
+    await writeFile(cell.at('lib/sub/work.txt'), 'would be lost');
+    const taking = cell.snapshot();
+    await expect(taking).rejects.toThrow(NestedRepository);
+    await expect(taking).rejects.toThrow('lib/sub');
+  });
+
+  test.each(['lib/sub', 'lib'])('is no error where a link has taken the place of %s', async (name) => {
+    await using cell = await cellWithSubmodule();
+    await mkdir(cell.at('elsewhere/sub'), { recursive: true });
+    await writeFile(cell.at('elsewhere/sub/file'), 'x');
+    await rmdir(cell.at('lib/sub'));
+    if (name === 'lib') await rmdir(cell.at('lib'));
+    await symlink(cell.at('elsewhere'), cell.at(name));
+    expect(await cell.changes()).toContain('added elsewhere/sub/file');
+  });
+});
