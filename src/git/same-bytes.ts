@@ -9,8 +9,8 @@ interface Entry {
   id: string;
 }
 
-/** Compares a worktree with its index by contents, not by times. */
-export const worktreeChanges = ['diff', '--no-ext-diff', '--no-abbrev'] as const;
+/** Compares a worktree with its index by contents, not by times; of submodules, whether they are there. */
+export const worktreeChanges = ['diff', '--no-ext-diff', '--no-abbrev', '--ignore-submodules=dirty'] as const;
 
 /**
  * Splits what a comparison of git calls changed into files that have the very bytes of the blob, and files that differ.

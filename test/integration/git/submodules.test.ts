@@ -1,8 +1,9 @@
-import { mkdir, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileChanges } from '../../../src/git/changes.ts';
 import { NestedRepository } from '../../../src/git/errors.ts';
+import { restoreTree } from '../../../src/git/restore-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
 import { cellIn } from './life.ts';
@@ -38,6 +39,24 @@ describe('a submodule of the base', () => {
     const taking = cell.snapshot();
     await expect(taking).rejects.toThrow(NestedRepository);
     await expect(taking).rejects.toThrow('lib/sub');
+  });
+
+  test('is put back, and named, where its directory was removed and is protected', async () => {
+    await using cell = await cellWithSubmodule();
+    await rmdir(cell.at('lib/sub'));
+    const base = await cell.repository.git('rev-parse', 'HEAD^{tree}');
+    expect(await cell.snapshot(['lib/**'])).toEqual({ tree: base, protectedPathsTouched: ['lib/sub'] });
+    expect(await readdir(cell.at('lib/sub'))).toEqual([]);
+  });
+
+  test('is put back after tests that removed its directory', async () => {
+    await using cell = await cellWithSubmodule();
+    const { tree } = await cell.snapshot();
+    await rmdir(cell.at('lib/sub'));
+    const { gitDirectory, worktree, directory, cellId } = cell;
+    await restoreTree({ gitDirectory, worktree, indexFile: join(directory, `${cellId}.index`), tree });
+    expect(await readdir(cell.at('lib/sub'))).toEqual([]);
+    expect((await cell.snapshot()).tree).toBe(tree);
   });
 
   test.each(['lib/sub', 'lib'])('is no error where a link has taken the place of %s', async (name) => {
