@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { NestedRepository } from './errors.ts';
 import { type Place, gitBytes } from './git.ts';
 import { pathOf, type RawName, readable, splitNames } from './names.ts';
+import { removeTree } from './remove-worktree.ts';
 
 type WorktreeIndex = Place & { workTree: string };
 
@@ -23,19 +24,40 @@ export async function assertNothingNested(
 ): Promise<void> {
   const list = ['ls-files', '--others', '--exclude-standard', '-z'];
   const others = splitNames(await gitBytes(list, place, { complete: true, signal }));
-  const tracked = splitNames(await gitBytes(['ls-files', '--cached', '-z'], place, { signal }));
+  const tracked = await trackedFiles(place, signal);
   // git lists a repository as a directory, with a slash at the end, and does not look into it.
   const found = others.filter((name) => name.endsWith('/')).map((name) => name.slice(0, -1));
-  for (const directory of await ownDirectories(place, [...others, ...tracked])) {
-    if (await isThere(place, posix.join(directory, '.git'))) found.push(directory);
-  }
-  found.push(...(await filled(place, submodules)));
+  found.push(...(await repositoriesAround(place, [...others, ...tracked])), ...(await filled(place, submodules)));
   const [first] = found;
   if (first === undefined) return;
   const names = [...new Set(found)].slice(0, 5).map(readable).join(', ');
   throw new NestedRepository(
     `the agent left a repository inside its worktree (${names}): files in it cannot become part of the commit; have it remove .git there, or add the directory to .gitignore`,
   );
+}
+
+/**
+ * Removes what makes a directory of tracked files a repository, and the directories of submodules that are not empty. Where there was
+ * nothing of the kind before, it is no work of the agent.
+ */
+export async function removeNested(place: WorktreeIndex, signal?: AbortSignal): Promise<void> {
+  for (const directory of await repositoriesAround(place, await trackedFiles(place, signal)))
+    await removeTree(pathOf(place.workTree, posix.join(directory, '.git')));
+  for (const submodule of await filled(place, await submodulesOf(place, signal)))
+    await removeTree(pathOf(place.workTree, submodule));
+}
+
+async function trackedFiles(place: WorktreeIndex, signal?: AbortSignal): Promise<RawName[]> {
+  return splitNames(await gitBytes(['ls-files', '--cached', '-z'], place, { signal }));
+}
+
+/** The repositories below the root around any of the files. */
+async function repositoriesAround(place: WorktreeIndex, names: readonly RawName[]): Promise<RawName[]> {
+  const found: RawName[] = [];
+  for (const directory of await ownDirectories(place, names)) {
+    if (await isThere(place, posix.join(directory, '.git'))) found.push(directory);
+  }
+  return found;
 }
 
 /** The directories of the files that are there and belong to the worktree: what is below a link is elsewhere, and no part of a commit. */

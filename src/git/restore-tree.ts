@@ -3,6 +3,7 @@ import { onFitWorktree } from './fit-worktree.ts';
 import { git, gitBytes, type Place } from './git.ts';
 import { hostView } from './host-view.ts';
 import { joinNames, pathOf, splitNames } from './names.ts';
+import { removeNested } from './nested-repositories.ts';
 import { removeTree } from './remove-worktree.ts';
 import { splitByBytes, worktreeChanges } from './same-bytes.ts';
 
@@ -31,6 +32,7 @@ async function putBack(wanted: TreeRestoreWanted): Promise<void> {
   // Only we use this index; a lock on it was left by a worker that died.
   await rm(`${indexFile}.lock`, { force: true });
   await git(['read-tree', '-m', tree], place, { signal });
+  await removeNested(place, signal);
   // First what was added: a link or a directory may stand where a file has to be again.
   await removeAdded(place, signal);
   const { different } = await splitByBytes(place, worktreeChanges, signal);

@@ -1,5 +1,6 @@
-import { mkdir, readdir, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { fileChanges } from '../../../src/git/changes.ts';
 import { NestedRepository } from '../../../src/git/errors.ts';
@@ -21,9 +22,12 @@ async function cellWithSubmodule() {
     const found = await fileChanges(cell.gitDirectory, cell.baseCommit, tree);
     return found.map(({ path, change }) => `${change} ${path}`);
   };
+  const { gitDirectory, worktree, cellId } = cell;
+  const indexFile = join(directory.path, `${cellId}.index`);
+  const restore = (tree: string) => restoreTree({ gitDirectory, worktree, indexFile, tree });
   const at = (name: string) => join(cell.worktree, name);
   const owned = stack.move();
-  return { ...cell, at, changes, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...cell, at, changes, restore, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 describe('a submodule of the base', () => {
@@ -53,8 +57,19 @@ describe('a submodule of the base', () => {
     await using cell = await cellWithSubmodule();
     const { tree } = await cell.snapshot();
     await rmdir(cell.at('lib/sub'));
-    const { gitDirectory, worktree, directory, cellId } = cell;
-    await restoreTree({ gitDirectory, worktree, indexFile: join(directory, `${cellId}.index`), tree });
+    await cell.restore(tree);
+    expect(await readdir(cell.at('lib/sub'))).toEqual([]);
+    expect((await cell.snapshot()).tree).toBe(tree);
+  });
+
+  test('is put back after tests that filled its directory', async () => {
+    await using cell = await cellWithSubmodule();
+    const { tree } = await cell.snapshot();
+    await cell.repository.git('init', '--quiet', cell.at('lib/sub'));
+    // At which git would wait, were it to look.
+    await unlink(cell.at('lib/sub/.git/HEAD'));
+    await execa('mkfifo', [cell.at('lib/sub/.git/HEAD')]);
+    await cell.restore(tree);
     expect(await readdir(cell.at('lib/sub'))).toEqual([]);
     expect((await cell.snapshot()).tree).toBe(tree);
   });
