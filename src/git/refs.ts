@@ -18,7 +18,7 @@ export async function findRef(gitDirectory: string, ref: string, signal?: AbortS
 
 /**
  * Moves refs, all of them or none. A lock that another process holds is waited for, a few seconds.
- * Throws `CommitRefused`, which says what is in the way.
+ * Throws `CommitRefused`, which says what is in the way; what git says of anything else, a full disk say, may pass and is thrown as it is.
  */
 export async function updateRefs(
   gitDirectory: string,
@@ -38,7 +38,10 @@ export async function updateRefs(
     await retry(attempt, { retries: 3, minTimeout: 100, factor: 2, signal });
   } catch (error) {
     signal?.throwIfAborted();
-    throw error instanceof GitFailed ? refusal(updates, error) : error;
+    const why = error instanceof GitFailed ? refusal(error) : null;
+    if (why === null) throw error;
+    const names = updates.map(({ ref }) => ref).join(' and ');
+    throw new CommitRefused(`${names} could not be written: ${why}`, { cause: error });
   }
 }
 
@@ -46,13 +49,8 @@ function isLocked(error: GitFailed): boolean {
   return /Unable to create '.*\.lock'/.test(error.message);
 }
 
-function refusal(updates: readonly RefUpdate[], error: GitFailed): CommitRefused {
-  const names = updates.map(({ ref }) => ref).join(' and ');
-  return new CommitRefused(`${names} could not be written: ${reason(error)}`, { cause: error });
-}
-
-function reason(error: GitFailed): string {
-  const lock = /Unable to create '(.*\.lock)'/.exec(error.message)?.[1];
+function refusal(error: GitFailed): string | null {
+  const lock = /Unable to create '(.*\.lock)': File exists/.exec(error.message)?.[1];
   if (lock !== undefined)
     return `${lock} is in the way; if no git process of the repository is running, delete that file`;
   const other = /'(refs\/[^']*)' exists; cannot create/.exec(error.message)?.[1];
@@ -60,5 +58,5 @@ function reason(error: GitFailed): string {
     return `${other} exists, and git cannot have a ref both as a name and as a directory of names; rename that branch`;
   if (/but expected|already exists/.test(error.message))
     return `it was moved by someone else meanwhile (${error.message}); try again`;
-  return error.message;
+  return null;
 }

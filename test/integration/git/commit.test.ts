@@ -1,9 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { agentCommits } from '../../../src/git/agent-commits.ts';
 import { commitTree, moveBranch } from '../../../src/git/commit.ts';
 import { CommitRefused } from '../../../src/git/errors.ts';
+import { GitFailed } from '../../../src/git/git.ts';
 import { findTipOf } from '../../../src/git/repository.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { type Cell, cellWith, date } from './life.ts';
@@ -16,6 +18,8 @@ async function work(cell: Cell, content = 'work\n') {
   const { gitDirectory, baseCommit, cellId } = cell;
   return { gitDirectory, baseCommit, cellId, tree, branch, date, message: 'Do the task\n\nAs asked.' };
 }
+
+const mounts = await canMount();
 
 describe('committing', () => {
   test('makes one commit of the tree on its base, by our author, and points the branch at it', async () => {
@@ -105,7 +109,37 @@ describe('committing', () => {
     await expect(committing).rejects.toThrow(CommitRefused);
     await expect(committing).rejects.toThrow(lock);
   });
+
+  test.skipIf(!mounts)('fails, and is not refused for good, while the disk is full', async () => {
+    await using cell = await cellWith();
+    const wanted = await work(cell);
+    const directory = join(cell.gitDirectory, 'refs/heads/cells');
+    await mkdir(directory);
+    await using _disk = await smallDisk(directory);
+    const filling = join(directory, 'filling.lock');
+    await expect(writeFile(filling, Buffer.alloc(2 * 1024 * 1024))).rejects.toThrow('ENOSPC');
+    await expect(commitTree(wanted)).rejects.toThrow(GitFailed);
+    await rm(filling);
+    expect(await findTipOf(cell.gitDirectory, branch)).toBe(null);
+    const { commit } = await commitTree(wanted);
+    expect(await findTipOf(cell.gitDirectory, branch)).toBe(commit);
+  });
 });
+
+async function smallDisk(directory: string): Promise<AsyncDisposable> {
+  await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);
+  return { [Symbol.asyncDispose]: async () => void (await execa('umount', [directory])) };
+}
+
+async function canMount(): Promise<boolean> {
+  await using directory = await temporaryDirectory();
+  try {
+    await using _disk = await smallDisk(directory.path);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe('the commits of the agent', () => {
   test('are told with their whole messages, the latest first', async () => {
