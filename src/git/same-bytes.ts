@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { git, gitBytes, type Place } from './git.ts';
 import { pathOf, type RawName, splitNames } from './names.ts';
 
@@ -13,9 +13,9 @@ interface Entry {
 export const worktreeChanges = ['diff', '--no-ext-diff', '--no-abbrev', '--ignore-submodules=dirty'] as const;
 
 /**
- * Splits what a comparison of git calls changed into files that have the very bytes of the blob, and files that differ.
- * The former come of attributes that convert line ends of files that were committed without: git calls them changed
- * whenever it reads them, though nobody touched them.
+ * Splits what a comparison of git calls changed into files that have the very bytes of the blob, or those that a checkout of it writes,
+ * and files that differ. The former come of attributes that convert line ends of files that were committed without: git calls
+ * them changed whenever it reads them, though nobody touched them.
  */
 export async function splitByBytes(
   place: Place & { workTree: string },
@@ -41,7 +41,10 @@ export async function splitByBytes(
     candidates.map(({ name }) => name),
     signal,
   );
-  const same = candidates.filter(({ id }, index) => id === ids[index]);
+  const same: Entry[] = [];
+  for (const [index, entry] of candidates.entries()) {
+    if (entry.id === ids[index] || (await isAsCheckedOut(place, entry, signal))) same.push(entry);
+  }
   const untouched = new Set(same.map(({ name }) => name));
   return { same, different: entries.map(({ name }) => name).filter((name) => !untouched.has(name)) };
 }
@@ -54,6 +57,28 @@ async function onlyFiles(place: { workTree: string }, entries: readonly Entry[])
     if (found?.isFile()) files.push(entry);
   }
   return files;
+}
+
+/** Larger files are not looked at so closely, bytes. */
+const mostRead = 64 * 1024 ** 2;
+
+/** Only a checkout that makes all line ends CRLF writes what git then calls changed, for blobs in which some were so before. */
+async function isAsCheckedOut(
+  place: Place & { workTree: string },
+  { name, id }: Entry,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const path = pathOf(place.workTree, name);
+  // git drops white space before a name.
+  if (/^\s/.test(name) || (await lstat(path)).size > mostRead) return false;
+  const bytes = await readFile(path);
+  const text = bytes.toString('latin1');
+  if (!text.includes('\r\n') || /(?<!\r)\n/.test(text)) return false;
+  // The filters are those of git itself: the configuration of `place` is ours, and names no program.
+  const input = Buffer.from(`${id} ${name}\n`, 'latin1');
+  const output = await gitBytes(['cat-file', '--batch', '--filters'], place, { input, signal });
+  // A line about the blob comes first, and a line feed last.
+  return output.subarray(output.indexOf('\n') + 1, -1).equals(bytes);
 }
 
 /** Makes the index have these entries. */

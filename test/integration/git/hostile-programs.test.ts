@@ -85,6 +85,14 @@ describe('the host runs nothing of what an agent left', () => {
     expect(await cell.marks()).toBe('');
   });
 
+  test('for a file that has to be checked out in mind, to see whether anybody touched it', async () => {
+    await using cell = await hostileCell({ 'a.txt': 'a\r\nb\n', 'dir/b.txt': 'b\n' });
+    await arm(cell, cell.gitDirectory);
+    await cell.plant({ '.gitattributes': '*.txt filter=x text eol=crlf\n', 'a.txt': 'a\r\nb\r\n' });
+    expect((await runHostSteps(cell, ['a.txt'])).changes).toEqual(['added .gitattributes']);
+    expect(await cell.marks()).toBe('');
+  });
+
   test('in refs that put other objects in the place of the base', async () => {
     await using cell = await hostileCell({ 'a.txt': 'a\n', 'protected/test.txt': 'as it must be\n' });
     const git = (...args: string[]) => cell.repository.git('-C', cell.worktree, ...args);

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fileChanges } from '../../../src/git/changes.ts';
@@ -30,6 +30,31 @@ describe('line ends', () => {
     expect((await cell.snapshot(['*.txt'])).protectedPathsTouched).toEqual(['b.txt']);
     await restoreWorktree(cell);
     expect(await changesOf(cell)).toEqual([]);
+  });
+
+  test('that the checkout itself made otherwise do not make a file count as changed, until it is', async () => {
+    await using repository = await temporaryRepository({ 'ä.bat': 'a\r\nb\nc\r\n', 'b.bat': 'a\r\nb\n' });
+    await repository.write({ '.gitattributes': '*.bat text eol=crlf\n' });
+    await repository.git('add', '.gitattributes');
+    await repository.git('commit', '--quiet', '-m', 'Attributes');
+    await using directory = await temporaryDirectory();
+    const cell = await cellIn(repository, directory.path);
+    expect(await readFile(join(cell.worktree, 'ä.bat'), 'utf8')).toBe('a\r\nb\r\nc\r\n');
+    expect(await changesOf(cell)).toEqual([]);
+    expect((await cell.snapshot(['*.bat'])).protectedPathsTouched).toEqual([]);
+    await write(cell, 'b.bat', 'a\r\nc\r\n');
+    expect(await changesOf(cell)).toEqual(['modified b.bat']);
+    expect((await cell.snapshot(['*.bat'])).protectedPathsTouched).toEqual(['b.bat']);
+    await restoreWorktree(cell);
+    expect(await changesOf(cell)).toEqual([]);
+  });
+
+  test('that an agent made otherwise make a file count as changed', async () => {
+    await using repository = await temporaryRepository({ 'a.txt': 'a\r\nb\n' });
+    await using directory = await temporaryDirectory();
+    const cell = await cellIn(repository, directory.path);
+    await write(cell, 'a.txt', 'a\r\nb\r\n');
+    expect(await changesOf(cell)).toEqual(['modified a.txt']);
   });
 
   test('that the repository has its owner warned of are taken as they are converted', async () => {
