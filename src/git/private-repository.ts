@@ -48,17 +48,20 @@ export async function writeDotGit({
 
 async function make(wanted: PrivateRepositoryWanted): Promise<void> {
   const { gitDirectory, worktree, directory, owner, signal } = wanted;
-  const settings = contentSettings(gitDirectory, signal);
+  signal?.throwIfAborted();
   const half = await mkdtemp(join(dirname(directory), `${basename(directory)}-new-`));
+  // Both begin here, where their end is awaited: what rejects while nobody waits for it ends the worker.
+  const [settings, copied] = [contentSettings(gitDirectory, signal), copyTemplate(wanted, half)];
   try {
-    const [text] = await Promise.all([settings, copyTemplate(wanted, half)]);
+    const [text] = await Promise.all([settings, copied]);
     await appendFile(join(half, 'config'), text);
     // With it git knows that no file has changed. Written anew it is younger than all of them, so that git need not look closer.
     await copyFile(firstIndex({ gitDirectory, path: worktree }), join(half, 'index'));
     await hand(join(half, 'index'), 0o600, owner);
     await rename(half, directory);
   } catch (error) {
-    await settings.catch(() => {});
+    // Neither goes on behind the removal.
+    await Promise.allSettled([settings, copied]);
     await removeTree(half);
     // Another run of the same step was faster.
     if (!(await exists(directory))) throw error;

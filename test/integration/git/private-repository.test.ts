@@ -155,6 +155,21 @@ describe('the private repository of an agent', () => {
     expect((await readdir(cell.directory)).sort()).toEqual(['templates', 'worktrees']);
     expect(await readdir(join(cell.directory, 'templates'))).toEqual([cell.baseCommit]);
   });
+
+  test('is not begun when its spawn was cancelled before, and nothing rejects that nobody waits for', async () => {
+    await using cell = await cellWith();
+    const signal = AbortSignal.abort(new Error('the cell was cancelled'));
+    const unhandled: unknown[] = [];
+    const hear = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', hear);
+    try {
+      await expect(makePrivateRepository({ ...wantedBy(cell), signal })).rejects.toThrow('the cell was cancelled');
+    } finally {
+      process.off('unhandledRejection', hear);
+    }
+    expect(unhandled).toEqual([]);
+    expect(await readdir(cell.directory)).toEqual(['worktrees']);
+  });
 });
 
 describe('the objects of a private repository', () => {
