@@ -72,7 +72,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   warnOfRuntime(config, host);
   await host.audit.record({ event: 'worker', state: 'started', version, runtime: host.defaultRuntime });
   stack.defer(() => host.audit.record({ event: 'worker', state: 'stopped', version }));
-  await emptyTrash(config.stateDirectory);
+  await emptyTrash(host);
   stack.defer(trashEmptied);
   const target = temporalTarget(config.temporal);
   const { client, connection } = stack.use(await connectClient(target));

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeTree } from '../git/remove-worktree.ts';
 import { codeOf } from './create-file.ts';
+import type { CellHost } from './host.ts';
 import { hostPaths } from './paths.ts';
 
 /**
@@ -68,7 +69,15 @@ export async function countTrash(stateDirectory: string): Promise<number> {
   return (await readdir(hostPaths(stateDirectory).trash).catch(() => [])).length;
 }
 
-/** Deletes what a worker that died did not come to delete. */
-export async function emptyTrash(stateDirectory: string): Promise<void> {
-  await rm(hostPaths(stateDirectory).trash, { recursive: true, force: true, maxRetries: 3 });
+/** Deletes what a worker that died did not come to delete. Answers how many things could not be, and says so in the log: they keep nobody from starting. */
+export async function emptyTrash({ stateDirectory, log }: Pick<CellHost, 'stateDirectory' | 'log'>): Promise<number> {
+  const { trash } = hostPaths(stateDirectory);
+  let left = 0;
+  for (const name of await readdir(trash).catch(() => [])) {
+    await removeTree(join(trash, name)).catch((error: unknown) => {
+      left += 1;
+      log.warn({ name, error }, 'what was thrown away could not be deleted; the next start tries again');
+    });
+  }
+  return left;
 }

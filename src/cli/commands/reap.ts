@@ -57,10 +57,10 @@ async function reap({ dryRun, json }: ReapFlags, cli: Cli): Promise<void> {
     reaped.push({ ...unowned, outcome });
   }
   const discarded = await countTrash(config.stateDirectory);
-  if (!dryRun) await emptyTrash(config.stateDirectory);
+  const emptied = dryRun ? 'found' : (await emptyTrash(host)) === 0 ? 'released' : 'not released';
   if (discarded > 0) {
     const why = `the deletion of ${discarded} ${discarded === 1 ? 'directory' : 'directories'} was begun and not finished`;
-    reaped.push({ resource: 'trash', cellId: null, why, outcome: dryRun ? 'found' : 'released' });
+    reaped.push({ resource: 'trash', cellId: null, why, outcome: emptied });
   }
   print(reaped, json === true, cli);
   if (reaped.some(({ outcome }) => outcome === 'not released')) cli.exit(exitCodes.error);
