@@ -1,5 +1,5 @@
 import { constants, createWriteStream, type Dirent } from 'node:fs';
-import { mkdir, open, readdir, readlink, symlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readlink, rename, symlink } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { removeTree } from '../git/remove-worktree.ts';
 
@@ -14,12 +14,15 @@ interface Copy {
 /**
  * Copies what an agent left as files, for a person to look at. Links are copied as links and never followed; nothing is taken over but
  * bytes and whether a file may be run. Left out, and counted, are pipes, sockets and devices, what cannot be read or is too deep for a path, and
- * files beyond 1 GiB in all. Idempotent: what an earlier run copied goes first.
+ * files beyond 1 GiB in all. What is there under the name of the copy is whole. Idempotent: what an earlier run copied goes first.
  */
 export async function copyWork(from: string, to: string): Promise<{ leftOut: number }> {
-  await removeTree(to);
+  const half = `${to}.new`;
+  await removeTree(half);
   const copy = { left: maximumBytes, leftOut: 0 };
-  await copyDirectory(Buffer.from(from), Buffer.from(to), copy);
+  await copyDirectory(Buffer.from(from), Buffer.from(half), copy);
+  await removeTree(to);
+  await rename(half, to);
   return { leftOut: copy.leftOut };
 }
 

@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { RevertInput, RevertReport } from '../../activities/contract.ts';
 import { revertedRefOf } from '../domain/names.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
@@ -18,7 +19,7 @@ type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
 
 /**
  * Ends the agent, keeps what it made under `refs/cells/reverted/<cellId>`, and makes the worktree its base again,
- * which is checked. A second run finds the ref of the first.
+ * which is checked. A second run finds the ref of the first, or its copy.
  */
 export async function revertCell(host: CellHost, { cellId, reason }: RevertInput): Promise<RevertReport> {
   const cell = await findCell(host, cellId);
@@ -45,6 +46,8 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
       revertedRef: revertedRefOf(lease.cellId),
       filesModified: await fileChanges(gitDirectory, baseCommit, earlier),
     };
+  // The same holds for a copy: a run that was killed has removed a part of the worktree, and what is left is not the work.
+  if ((await lstat(paths.worktreeCopy).catch(() => null)) !== null) return { revertedRef: null, filesModified: [] };
   // The repository would keep for good what a cell filled the disk with.
   const bound = (await exceedsDisk(host, lease.cellId)) ? { mostBytes: maximumBytes } : {};
   const { tree } = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: [], ...bound });

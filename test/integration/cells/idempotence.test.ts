@@ -1,5 +1,9 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { proveServer } from '../../../src/opencode/server.ts';
+import { copyWork } from '../../../src/cell/copy-work.ts';
+import { cellPaths } from '../../../src/cell/paths.ts';
 import { cellSecret } from '../../../src/cell/secret.ts';
 import { type CellHostUnderTest, type Steps, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
 import { isServer, leasesIn, serverIn } from '../../support/host-state.ts';
@@ -97,6 +101,24 @@ describe('a step that runs a second time, in another worker process, finds what 
     const kept = await place.repository.git('rev-parse', `refs/cells/reverted/${cellId}`);
     expect(await again.revertWork({ cellId, reason: 'The tests failed.' })).toEqual(first);
     expect(await place.repository.git('rev-parse', `refs/cells/reverted/${cellId}`)).toBe(kept);
+  });
+
+  test('a revert the files that git did not keep, also when the first was killed while it restored the worktree', async () => {
+    const { worktree, ...spawned } = await place.spawn({ agentId: 'kept-as-files' });
+    ({ cellId } = spawned);
+    await writeFile(join(worktree, 'work.txt'), 'work');
+    await place.repository.git('init', '--quiet', join(worktree, 'inside'));
+    // As far as it had come: all was copied, and some was removed.
+    const { worktreeCopy } = cellPaths(place.stateDirectory, cellId);
+    await copyWork(worktree, worktreeCopy);
+    for (const name of ['work.txt', 'inside', 'README.md']) await rm(join(worktree, name), { recursive: true });
+    expect(await again.revertWork({ cellId, reason: 'The tests failed.' })).toMatchObject({
+      revertedRef: null,
+      filesModified: [],
+    });
+    expect(await readFile(join(worktreeCopy, 'work.txt'), 'utf8')).toBe('work');
+    expect(await place.repository.git('for-each-ref', `refs/cells/reverted/${cellId}`)).toBe('');
+    expect(await readdir(worktree)).toContain('README.md');
   });
 });
 

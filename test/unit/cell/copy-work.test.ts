@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, readFile, readlink, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { copyWork } from '../../../src/cell/copy-work.ts';
@@ -49,4 +50,17 @@ test('copies anew when it runs again, and does not write through what it copied'
   await copyWork(work, copy);
   expect(await readdir(outside)).toEqual([]);
   expect(await readFile(join(copy, 'dir/a.txt'), 'utf8')).toBe('a');
+});
+
+test('gives a copy its name when it is whole, and none when it was killed over it', async () => {
+  await using directory = await temporaryDirectory();
+  const [work, copy] = [join(directory.path, 'work'), join(directory.path, 'copy')];
+  await mkdir(work);
+  await writeFile(join(work, 'large'), Buffer.alloc(16 * 1024 ** 2));
+  const program = fileURLToPath(new URL('die-over-copy.ts', import.meta.url));
+  await expect(execa(process.execPath, [program, work, copy])).rejects.toMatchObject({ signal: 'SIGKILL' });
+  expect((await readdir(directory.path)).toSorted()).toEqual(['copy.new', 'work']);
+  expect(await copyWork(work, copy)).toEqual({ leftOut: 0 });
+  expect((await readdir(directory.path)).toSorted()).toEqual(['copy', 'work']);
+  expect((await stat(join(copy, 'large'))).size).toBe(16 * 1024 ** 2);
 });
