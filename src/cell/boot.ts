@@ -31,6 +31,7 @@ import { configName, writeConfig } from './write-config.ts';
  */
 export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortSignal): Promise<SpawnedCell> {
   const { cellId, request } = input;
+  const lease = await beginSpawn(host, input);
   const { gitDirectory } = await openRepository(
     {
       repository: request.repository ?? host.repository ?? '',
@@ -39,7 +40,6 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     },
     signal,
   );
-  const lease = await keepLease(host, input);
   const known = await findHealthy(host, lease, signal);
   if (known) return known;
   // A server that an earlier run adopted was used once.
@@ -50,7 +50,7 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
   const limits = limitsOf(host, request, lease.runtime, input.memory);
   const wanted = { ...lease, gitDirectory, baseCommit, limits };
   // Of what an earlier run began, only a boot of the cell's own ends what is left.
-  const warm = lease.state === 'claimed' ? await claimServer(host, input, wanted) : null;
+  const warm = lease.worktree === null ? await claimServer(host, input, wanted) : null;
   if (warm !== null) {
     try {
       return await makeCell(host, input, wanted, warm, signal);
@@ -61,6 +61,12 @@ export async function bootCell(host: CellHost, input: SpawnInput, signal: AbortS
     }
   }
   return await makeCell(host, input, wanted, null, signal);
+}
+
+/** The lease of the cell, which does not lapse from now on: a repository may take longer to come than a claim is kept. */
+async function beginSpawn(host: CellHost, input: SpawnInput): Promise<Lease> {
+  await keepLease(host, input);
+  return await host.leases.update(input.cellId, ({ state }) => (state === 'claimed' ? { state: 'spawning' } : {}));
 }
 
 /** @param warm the server that the cell has claimed; null for one of its own */
@@ -124,7 +130,8 @@ async function bootAnew(
 const serverOf = (warm: ReadyServer | null): Pick<Lease, 'server' | 'port'> =>
   warm === null ? { server: null, port: null } : { server: warm.ready.server, port: warm.ready.port };
 
-const placeOnly = { state: 'claimed', worktree: null, port: null, server: null } satisfies Partial<Lease>;
+/** Still `spawning`: the next run of the step may be a while away. */
+const placeOnly = { state: 'spawning', worktree: null, port: null, server: null } satisfies Partial<Lease>;
 
 /** What an earlier run of the same step has made, if all of it is still there and well. */
 export async function findHealthy(host: CellHost, lease: Lease, signal: AbortSignal): Promise<SpawnedCell | null> {

@@ -27,11 +27,12 @@ export interface Lease {
   limits: Limits;
   /** What a confined cell reaches besides its models, as `host:port`. */
   allow: readonly string[];
-  /** `claimed` until the spawn begins: such a lease lapses when no spawn follows. `terminating` once its host has begun to end it. */
+  /** `claimed` until the first spawn begins: such a lease lapses when none follows. `spawning` until one succeeds. `terminating` once its host has begun to end it. */
   state: 'claimed' | 'spawning' | 'ready' | 'terminating';
   /** The git directory that holds the objects and refs, named by its real path. */
   gitDirectory: string | null;
   baseCommit: string | null;
+  /** Null while nothing of the cell has been made. */
   worktree: string | null;
   port: number | null;
   server: RuntimeHandle | null;

@@ -29,7 +29,11 @@ export const approaches: Readonly<Record<Moment, Approach>> = {
   spawn: {
     closed: [],
     prepare: holdLock,
-    arrive: (cell) => until(cell, async () => (await stateOfLease(cell)) === 'spawning'),
+    arrive: (cell) =>
+      until(cell, async () => {
+        const lease = await cell.lease();
+        return lease?.state === 'spawning' && lease.worktree !== null;
+      }),
   },
   boot: {
     closed: [],
@@ -72,8 +76,6 @@ async function atStep(cell: HeldCell, step: string): Promise<void> {
   // The step is entered when its activity is asked for; it waits a moment later.
   await delay(1_000);
 }
-
-const stateOfLease = async (cell: HeldCell) => (await cell.lease())?.state;
 
 /** A cell that ended before it came there is an error at once, and not after the longest wait. */
 async function until(cell: HeldCell, condition: () => Promise<boolean>): Promise<void> {

@@ -1,6 +1,7 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cellPaths } from '../../src/cell/paths.ts';
 import { findUnowned, releaseUnowned } from '../../src/cell/reaper.ts';
 import { tendPool } from '../../src/cell/warm-pool.ts';
 import { claimWarm, listWarm } from '../../src/cell/warm-record.ts';
@@ -197,7 +198,8 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
   test('is not given to a cell that has begun to boot its own', async () => {
     const warm = await bootStandIn(place.host);
     const cell = await claim('begun');
-    await place.host.leases.update(cell.cellId, { state: 'spawning' });
+    const { worktree } = cellPaths(place.stateDirectory, cell.cellId);
+    await place.host.leases.update(cell.cellId, { state: 'spawning', worktree });
     expect((await place.steps.spawnCell(cell)).start).toBe('cold');
     await place.steps.teardownCell({ cellId: cell.cellId });
     expect((await onlyWarm(place)).id).toBe(warm.id);

@@ -1,14 +1,20 @@
 import { join } from 'node:path';
-import { withRepositoryLock } from '../../src/git/repository-lock.ts';
+import { type LockOptions, withRepositoryLock } from '../../src/git/repository-lock.ts';
 
 /** Keeps the lock of a repository, so that cells of it stay in their spawn with the place that they have claimed. Disposing gives it back. */
-export async function holdSpawns(repository: string): Promise<AsyncDisposable> {
+export const holdSpawns = (repository: string): Promise<AsyncDisposable> => hold(join(repository, '.git'));
+
+/** Keeps the mirror of a URL from being fetched, which a spawn waits for before anything of its cell is made. */
+export const holdFetches = (mirror: string): Promise<AsyncDisposable> => hold(mirror, { purpose: 'fetch' });
+
+async function hold(gitDirectory: string, options?: LockOptions): Promise<AsyncDisposable> {
   const held = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
-  const holding = withRepositoryLock(join(repository, '.git'), () => {
+  const work = () => {
     held.resolve();
     return over.promise;
-  });
+  };
+  const holding = withRepositoryLock(gitDirectory, work, options);
   await Promise.race([held.promise, holding]);
   return {
     async [Symbol.asyncDispose]() {

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
 import { createHostActivities } from '../../../activities/index.ts';
-import { cellPaths } from '../../../src/cell/paths.ts';
+import { cellPaths, hostPaths } from '../../../src/cell/paths.ts';
+import { findUnowned } from '../../../src/cell/reaper.ts';
+import { openMirror } from '../../../src/git/mirror.ts';
 import {
   type CellHostUnderTest,
   activityEnvironment,
@@ -13,8 +15,10 @@ import {
   requestOf,
   startCellHost,
 } from '../../support/cell-host.ts';
+import { holdFetches } from '../../support/held-spawns.ts';
 import { leaseIn, serverIn } from '../../support/host-state.ts';
 import { remainsOf } from '../../support/remains.ts';
+import { temporaryRepository } from '../../support/temporary-repository.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 describe('a boot that fails leaves nothing but the place, which the teardown gives back', () => {
@@ -69,6 +73,33 @@ describe('a boot that fails leaves nothing but the place, which the teardown giv
   });
 });
 
+test('a claim lapses when no spawn follows, and not when one waits for its repository or is to be tried again', async () => {
+  await using origin = await temporaryRepository();
+  const url = `file://${origin.path}`;
+  await using place = await startCellHost({ env: { CELLS_REPOSITORIES: url } });
+  const { host, stateDirectory } = place;
+  const request = requestOf({ repository: url });
+  const owner = ownerOf(request);
+  const { cellId } = await place.steps.claimHost({ owner, request });
+  const { lease: file } = cellPaths(stateDirectory, cellId);
+  const lease = await leaseIn(stateDirectory, cellId);
+  await writeFile(file, JSON.stringify({ ...lease, createdAt: Date.now() - 6 * 60_000 }));
+  const reaped = async () =>
+    (await findUnowned(host, () => Promise.resolve(true))).map(({ resource, why }) => `${resource}: ${why}`);
+  expect(await reaped()).toEqual(['cell: it was claimed, and no spawn followed']);
+  const attempt = activityEnvironment();
+  const spawn = () => attempt.run(createHostActivities(host).spawnCell, { owner, cellId, request });
+  {
+    await using _held = await holdFetches(await openMirror(url, hostPaths(stateDirectory).repositories));
+    const ended = expect(spawn()).rejects.toBeInstanceOf(CancelledFailure);
+    await waitUntil(async () => (await leaseIn(stateDirectory, cellId))?.state === 'spawning');
+    expect(await reaped()).toEqual([]);
+    attempt.cancel('CANCELLED');
+    await ended;
+  }
+  expect(await reaped()).toEqual([]);
+});
+
 /** Claims a place, and expects the spawn to fail and to leave that place and nothing else. */
 async function failToSpawn(
   place: CellHostUnderTest,
@@ -91,7 +122,7 @@ async function expectOnlyThePlace(place: CellHostUnderTest, cellId: string): Pro
   const { directory } = cellPaths(place.stateDirectory, cellId);
   expect(await remainsOf(place, cellId)).toEqual([directory]);
   expect(await leaseIn(place.stateDirectory, cellId)).toMatchObject({
-    state: 'claimed',
+    state: 'spawning',
     port: null,
     worktree: null,
     server: null,
