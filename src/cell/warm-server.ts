@@ -13,6 +13,7 @@ import { usualLimits } from './limits.ts';
 import { serverKeys } from './model-door.ts';
 import { hostPaths, warmPaths } from './paths.ts';
 import { releasePorts } from './ports.ts';
+import { releaseWorktree } from './release-worktree.ts';
 import { makeSecret } from './secret.ts';
 import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
@@ -74,6 +75,7 @@ export async function endWarm(host: CellHost, id: string): Promise<boolean> {
   const ended = await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.destroy(id)));
   const { directory, worktree } = warmPaths(stateDirectory, id);
   await releasePorts(hostPaths(stateDirectory).ports, id);
-  const gone = [await discard(stateDirectory, worktree), await discard(stateDirectory, directory)];
+  // A cell may have adopted it whose lease was lost since, and with it the name of the repository.
+  const gone = [await releaseWorktree(host, null, worktree), await discard(stateDirectory, directory)];
   return waited || gone.includes(true) || ended.some((count) => count > 0);
 }

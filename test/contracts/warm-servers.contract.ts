@@ -1,13 +1,14 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cellPaths } from '../../src/cell/paths.ts';
+import { cellPaths, warmPaths } from '../../src/cell/paths.ts';
 import { findUnowned, releaseUnowned } from '../../src/cell/reaper.ts';
 import { tendPool } from '../../src/cell/warm-pool.ts';
 import { claimWarm, listWarm } from '../../src/cell/warm-record.ts';
 import { endWarm } from '../../src/cell/warm-server.ts';
 import { cellMarker } from '../../src/domain/names.ts';
 import type { IsolationName } from '../../src/domain/request.ts';
+import { addWorktree } from '../../src/git/worktree.ts';
 import { type CellHostUnderTest, ownerOf, requestOf, startCellHost } from '../support/cell-host.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { leasesIn } from '../support/host-state.ts';
@@ -165,6 +166,21 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
       expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
       expect(await remainsOf(place, cell.cellId)).toEqual([]);
     }
+  });
+
+  test('whose cell has lost its lease is ended, and its worktree is no entry of the repository any more', async () => {
+    const warm = await bootStandIn(place.host);
+    const { cellId } = await claim('lease-lost');
+    expect(await claimWarm(place.stateDirectory, warm.id, cellId)).toBe(true);
+    const gitDirectory = join(place.repository.path, '.git');
+    const { worktree: path } = warmPaths(place.stateDirectory, warm.id);
+    await addWorktree({ gitDirectory, path, commit: place.repository.commit, prepared: runtimeOf(place).confines });
+    await writeFile(cellPaths(place.stateDirectory, cellId).lease, '{');
+    // With the lease goes what said who had the server.
+    expect(await place.host.leases.quarantine(cellId)).toBe(true);
+    for (const found of await findUnowned(place.host, async () => true)) await releaseUnowned(place.host, found);
+    expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
+    expect(await readdir(gitDirectory)).not.toContain('worktrees');
   });
 
   test('is given back at once when memory is short, and when what servers are started with has changed', async () => {
