@@ -1,4 +1,5 @@
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { revertedRefOf } from '../domain/names.ts';
 import { type CommitWanted, writeCommit } from './commit-object.ts';
@@ -42,11 +43,13 @@ export async function restoreWorktree({ gitDirectory, worktree, baseCommit, sign
   const place = { gitDirectory, path: worktree };
   await assertWorktree(place);
   const admin = adminDirectory(place);
+  const found = await readdir(worktree, { encoding: 'buffer' });
+  // There first: a run that is cut off must not leave an empty directory, which would be a worktree no more.
+  const dotGit = join(worktree, `.git-${randomUUID()}`);
+  await writeFile(dotGit, `gitdir: ${admin}\n`, { flag: 'wx' });
   // Nothing that the agent could write is asked what changed: all goes, and is written anew.
-  for (const entry of await readdir(worktree, { encoding: 'buffer' })) {
-    await removeTree(Buffer.concat([Buffer.from(`${worktree}/`), entry]));
-  }
-  await writeFile(join(worktree, '.git'), `gitdir: ${admin}\n`);
+  for (const entry of found) await removeTree(Buffer.concat([Buffer.from(`${worktree}/`), entry]));
+  await rename(dotGit, join(worktree, '.git'));
   await rm(join(admin, 'index'), { force: true });
   await rm(join(admin, 'index.lock'), { force: true });
   await writeFile(join(admin, 'HEAD'), `${baseCommit}\n`);

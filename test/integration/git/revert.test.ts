@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { WorktreeGone } from '../../../src/git/errors.ts';
 import { removeWorktree } from '../../../src/git/remove-worktree.ts';
@@ -50,6 +52,19 @@ describe('restoring a worktree', () => {
     expect(await cell.repository.git('rev-parse', 'by-the-agent')).toBe(tip);
     await restoreWorktree({ gitDirectory: cell.gitDirectory, worktree: cell.worktree, baseCommit: cell.baseCommit });
     expect(await filesOf(cell.worktree)).toEqual(before);
+  });
+
+  test('never leaves it empty meanwhile: to whoever comes after a run that was killed there, it would be gone', async () => {
+    await using cell = await cellWith();
+    const { gitDirectory, worktree, baseCommit } = cell;
+    const over = new Int32Array(new SharedArrayBuffer(4));
+    const looking = new Worker(new URL('look-for-empty.ts', import.meta.url), { workerData: { path: worktree, over } });
+    await once(looking, 'message');
+    const said = once(looking, 'message');
+    // The moment is short: twenty of them are hardly missed.
+    for (let round = 0; round < 20; round += 1) await restoreWorktree({ gitDirectory, worktree, baseCommit });
+    Atomics.store(over, 0, 1);
+    expect(await said).toEqual(['never empty']);
   });
 
   test('of a worktree that is gone is an error of that name', async () => {
