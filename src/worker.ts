@@ -30,6 +30,7 @@ import { startReaping } from './worker/reaping.ts';
 import { startSampling } from './worker/sampling.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
 import { type Workers, serve } from './worker/serve.ts';
+import { requireSocketRoom } from './worker/socket-room.ts';
 import type { StopPlan } from './worker/stop-plan.ts';
 import { roomBeside, startWarming } from './worker/warming.ts';
 
@@ -59,6 +60,7 @@ const shutdownForce = 20_000;
  */
 export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   const { log, signal, stop = { kind: 'leave' }, endsWithWorkers = false, ready } = run;
+  requireSocketRoom(config.stateDirectory, 'the supervisor');
   await using stack = new AsyncDisposableStack();
   const lock = stack.use(await acquireHostLock(config.stateDirectory));
   stack.use(startRunner(runnerMain));
@@ -69,6 +71,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
   // Where it keeps cells alive for the next worker it refuses, and stays.
   stack.defer(async () => void (await supervisor.stop()));
   const host = await makeHost(config, log, { supervisor });
+  if (host.runtimes[host.defaultRuntime].runtime.confines) requireSocketRoom(config.stateDirectory, 'confined cells');
   warnOfRuntime(config, host);
   await host.audit.record({ event: 'worker', state: 'started', version, runtime: host.defaultRuntime });
   stack.defer(() => host.audit.record({ event: 'worker', state: 'stopped', version }));

@@ -61,7 +61,7 @@ export interface CellPaths {
   modelSocket: string;
   /** For the socket by which the server of a confined cell is reached; the cell may write there. */
   inlet: string;
-  /** For the sockets that lead out of a confined cell while its test command runs. */
+  /** For the sockets that lead out of a confined cell while its test command runs; their paths are as short as the others. */
   testOutlet: string;
   /** The git repository of the agent of a confined cell, in a directory of its own for the same reason. */
   agentGit: string;
@@ -116,7 +116,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     secret: join(directory, 'secret'),
     modelLedger: join(directory, 'model-ledger.jsonl'),
     inlet: join(directory, 'in'),
-    testOutlet: join(directory, 'test-out'),
+    testOutlet: join(directory, 'test'),
     agentGit: join(directory, 'agent-git', 'repository'),
     dotGit: join(directory, 'dot-git'),
     modelSocket: join(directory, 'out', modelSocketName),

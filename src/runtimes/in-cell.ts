@@ -7,7 +7,7 @@ export const insidePaths = { inlet: '/run/cell/in', outlet: '/run/cell/out' } as
 export const serverSocketName = 'server.sock';
 
 /** The name of the socket in the outlet that leads to the target of this number. */
-export const allowSocketName = (index: number): string => `allow-${index}.sock`;
+export const allowSocketName = (index: number): string => `${index}.sock`;
 
 /** A place on the loopback inside that leads to a target outside. */
 export interface InsideTarget {

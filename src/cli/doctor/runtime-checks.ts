@@ -3,6 +3,7 @@ import { isolations } from '../../domain/request.ts';
 import { findRoots } from '../../runtimes/found-roots.ts';
 import { type ProbedRuntime, probeRuntimes } from '../../runtimes/index.ts';
 import { chooseRuntime, unprotectedIn } from '../../worker/choose-runtime.ts';
+import { requireSocketRoom } from '../../worker/socket-room.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
 
 /** Which runtimes this host has, how to make the others usable, and which one a request gets that names none. */
@@ -22,10 +23,11 @@ function judge(probe: ProbedRuntime['probe'], wanted: boolean): Finding {
   );
 }
 
-function judgeDefault({ runtime }: Config, probed: Parameters<typeof chooseRuntime>[1]): Finding {
+function judgeDefault({ runtime, stateDirectory }: Config, probed: Parameters<typeof chooseRuntime>[1]): Finding {
   const { name, why } = chooseRuntime(runtime, probed);
   const danger = unprotectedIn(name);
   const detail = `${name}, since ${why}`;
+  requireSocketRoom(stateDirectory, danger === null ? 'confined cells' : 'the supervisor');
   if (danger === null) return ok(detail);
   return warning(
     `${detail}; it confines nothing: ${danger}`,

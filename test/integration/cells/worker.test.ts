@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellState, outcomeOf } from '../../../src/client.ts';
 import { metrics } from '../../../src/telemetry/metrics.ts';
@@ -34,6 +35,31 @@ describe('a worker', { timeout: 300_000 }, () => {
     expect(stderr).toContain(`another worker runs on ${fleet.stateDirectory}`);
     expect((await fetch(`${base()}/healthz`)).status).toBe(200);
   });
+
+  test.for([
+    ['process', 91],
+    ['bubblewrap', 69],
+  ] as const)(
+    'refuses a state directory too long for the sockets of %s cells, as the doctor does',
+    async ([runtime, most]) => {
+      const long = `${fleet.stateDirectory}${'-'.repeat(100)}`.slice(0, most + 1);
+      const env = { ...fleet.env, CELLS_STATE_DIR: long, CELLS_RUNTIME: runtime };
+      const { exitCode, stderr } = await cells(env, 'worker');
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain(`CELLS_STATE_DIR=${long} is too long`);
+      expect(stderr).toContain(`at most ${most} bytes`);
+      const doctor = await cells(env, 'doctor', '--json');
+      expect(doctor.exitCode).toBe(1);
+      expect(JSON.parse(doctor.stdout).checks).toContainEqual(
+        expect.objectContaining({
+          name: 'default runtime',
+          verdict: 'problem',
+          detail: expect.stringContaining('is too long'),
+        }),
+      );
+      await rm(long, { recursive: true });
+    },
+  );
 
   test('never has more cells than its capacity, and the others wait in the queue for their turn', async () => {
     const names = ['one', 'two', 'three', 'four', 'five'];
