@@ -14,6 +14,7 @@ import { pauseContainers, resumeContainers } from './docker/pause.ts';
 import { type DockerHost, probeDocker } from './docker/probe.ts';
 import { lookUpServices } from './docker/services.ts';
 import { appendOutput, openLog } from './docker/server-log.ts';
+import { unlessHung } from './docker/unless-hung.ts';
 import { endProcesses } from './end-processes.ts';
 import type { DetachedOptions } from './detached.ts';
 import { inCell } from './in-cell.ts';
@@ -61,13 +62,17 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     } catch (error) {
       return refuse(await reasonOf(error, spec), error);
     }
-    try {
+    const begin = async () => {
       const engine = await connectEngine(docker.host);
       const image = docker.image ?? (await baseImageName());
       const command = firstProcess(inCell(spec.command, confinement, env), env, await variablesOf(engine, image));
+      signal.throwIfAborted();
       await ways.open(cellId, part, confinement);
       const terms = { owner, part, image, hostSystem, command, env };
       return await startAttached(engine, await containerOptions(spec, confinement, terms), signal);
+    };
+    try {
+      return await unlessHung(begin(), signal);
     } catch (error) {
       await ways.close(cellId, part);
       signal.throwIfAborted();

@@ -43,6 +43,7 @@ export async function startAttached(
   await using undone = new AsyncDisposableStack();
   // What cannot be removed now is found by its labels; what went wrong before is the error to tell.
   undone.defer(() => removeContainer(container).catch(() => undefined));
+  signal.throwIfAborted();
   const stream = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
   undone.defer(() => hangUp(stream));
   const watch = await watchMemory(engine, container.id);

@@ -3,6 +3,7 @@ import { endOf, openAnew } from '../process-exec.ts';
 import { recordOutput } from '../record-output.ts';
 import type { Command, ExecResult } from '../runtime.ts';
 import type { AttachedContainer } from './attached.ts';
+import { unlessHung } from './unless-hung.ts';
 
 /** How a command runs in a container of its own. */
 export interface ContainerExecTerms {
@@ -26,7 +27,7 @@ export async function runInContainer(
   signal.throwIfAborted();
   const over = terms.earlier.then(() => true);
   // Again and again, since an earlier run may be just about to start its container.
-  do await terms.endOthers();
+  do await unlessHung(terms.endOthers(), signal);
   while (!(await Promise.race([over, delay(againMs, false)])));
   await using log = await openAnew(command.logFile);
   const container = await terms.start(signal);
