@@ -23,7 +23,8 @@ export async function startMetricsServer(
   source: { metrics(): Promise<string>; health(): Health },
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    // Not parsed as a URL: what is none throws, and a throw in a listener ends the worker.
+    const path = request.url?.split('?', 1)[0];
     if (request.method !== 'GET') return reply(response, 405, 'only GET is served here\n');
     if (path === '/healthz') {
       const health = source.health();
