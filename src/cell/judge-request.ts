@@ -1,3 +1,4 @@
+import { impossibleIn } from '../domain/impossible.ts';
 import type { ParsedCellRequest } from '../domain/request.ts';
 import { findTemplate } from '../templates/load.ts';
 import type { AgentTemplate } from '../templates/template.ts';
@@ -40,6 +41,8 @@ export async function faultOfRequest(host: JudgingHost, request: ParsedCellReque
     if (wanted[field] !== undefined && why !== undefined)
       return { field, why: `the ${name} runtime cannot enforce it: ${why}` };
   }
+  const impossible = impossibleIn(request);
+  if (impossible !== null) return impossible;
   const unled = whyNotAllowed(host, request, name);
   if (unled !== null) return { field: 'network', why: unled };
   return goesThroughGateway(host, name) ? await modelFault(host, request) : null;

@@ -1,5 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { impossibleIn } from '../domain/impossible.ts';
 import { workflowIdOf, workflowTaskQueue } from '../domain/names.ts';
 import type { CellResult } from '../domain/outcome.ts';
 import { parseCellRequest, type CellRequest } from '../domain/request.ts';
@@ -36,6 +37,12 @@ export async function startCell(client: Client, request: CellRequest): Promise<C
   if (!parsed.ok) {
     throw new UserError('InvalidCellRequest', parsed.message, {
       try: 'correct the field; docs/contract.md lists them all',
+    });
+  }
+  const impossible = impossibleIn(parsed.request);
+  if (impossible !== null) {
+    throw new UserError('InvalidCellRequest', `${impossible.field}: ${impossible.why}`, {
+      try: 'correct the field; docs/contract.md says what it may hold',
     });
   }
   const large = tooLarge(request);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chown, rm } from 'node:fs/promises';
-import { type LookupFunction, type Socket, connect, createServer } from 'node:net';
+import { type LookupFunction, type Socket, type TcpNetConnectOpts, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { allowSocketName } from './in-cell.ts';
@@ -33,7 +33,8 @@ async function openWay(path: string, target: string, lookup?: LookupFunction): P
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (incoming) => {
     // The name is looked up on the host, with each connection.
-    const outgoing = connect({ host, port: Number(port), allowHalfOpen: true, ...(lookup ? { lookup } : {}) });
+    const outgoing = connectOrNull({ host, port: Number(port), allowHalfOpen: true, ...(lookup ? { lookup } : {}) });
+    if (outgoing === null) return void incoming.destroy();
     for (const socket of [incoming, outgoing]) {
       sockets.add(socket);
       socket.setNoDelay(true).once('close', () => sockets.delete(socket));
@@ -58,4 +59,13 @@ async function openWay(path: string, target: string, lookup?: LookupFunction): P
       await rm(path, { force: true });
     },
   };
+}
+
+/** Null for what is no address, which throws; and a throw in a listener ends the supervisor, and with it every cell. */
+function connectOrNull(options: TcpNetConnectOpts): Socket | null {
+  try {
+    return connect(options);
+  } catch {
+    return null;
+  }
 }

@@ -45,6 +45,15 @@ describe('the limits of a cell', () => {
     });
   });
 
+  test('are refused by the host that claims a request which no host can do', async () => {
+    const network = { allow: ['db:99999'] };
+    const parsed = parseCellRequest({ taskId: 'task', agentId: 'agent', prompt: 'Do it.', runtime: 'docker', network });
+    expect(parsed.ok && (await faultOfRequest(hostWith(groups), parsed.request))).toEqual({
+      field: 'network',
+      why: 'db:99999: a port is at most 65535',
+    });
+  });
+
   test('are none where nothing is confined', () => {
     const unlimited = { memory: null, cpus: null, pids: null, disk: null };
     expect(limitsOf(hostWith(groups), { agentType: 'worker' }, 'process')).toEqual(unlimited);

@@ -35,6 +35,11 @@ describe('starting a cell', () => {
       { ...valid, env: mapOf(40, 'x'.repeat(30_000)) },
       'request: must be at most 1048576 bytes as JSON, and is 12',
     ],
+    [
+      'a port that there is not',
+      { ...valid, network: { allow: ['db:99999'] } },
+      'network: db:99999: a port is at most 65535',
+    ],
     ['something that is no object', 'run it', 'the request must be an object'],
   ] as const)('refuses %s by name, before anything is sent', async ([, request, message]) => {
     const error = await start(request);
