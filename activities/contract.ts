@@ -4,7 +4,7 @@
  * Every activity may run twice, in any worker process of the host: it is keyed by `cellId` and finds what its first run made.
  * Small data crosses here: ids, hashes, counts, tails. Bytes stay in the artifact folder of the host.
  */
-import type { FileChange, TestSummary, TokenUsage } from '../src/domain/outcome.ts';
+import type { CellReport, TestSummary, TokenUsage } from '../src/domain/outcome.ts';
 import type { IsolationName, ParsedCellRequest } from '../src/domain/request.ts';
 
 /** Who a cell belongs to. */
@@ -123,12 +123,11 @@ export interface RunTestsInput {
   protectedPaths: string[];
 }
 
-export interface TestReport extends Omit<TestSummary, 'rounds'>, Outgrown {
+export interface TestReport extends Omit<TestSummary, 'rounds'>, Outgrown, TouchedPaths {
   /** The tree that was tested, and that is to be committed. */
   tree: string;
   /** Whether that tree differs from the base; when it does not, the tests were skipped. */
   changed: boolean;
-  protectedPathsTouched: string[];
   /** The command was ended at its timeout. */
   timedOut?: boolean;
   /** Meanwhile something was ended for the memory limit of the cell. */
@@ -146,18 +145,21 @@ export interface CommitInput {
 }
 
 export type CommitReport =
-  | { kind: 'committed'; branch: string; commit: string; filesModified: FileChange[]; protectedPathsTouched: string[] }
-  | { kind: 'unchanged'; protectedPathsTouched: string[] };
+  | ({ kind: 'committed'; branch: string; commit: string } & ModifiedFiles & TouchedPaths)
+  | ({ kind: 'unchanged' } & TouchedPaths);
+
+/** As many as a report names, and how many it does not. */
+type ModifiedFiles = Pick<CellReport, 'filesModified' | 'filesLeftOut'>;
+export type TouchedPaths = Pick<CellReport, 'protectedPathsTouched' | 'protectedPathsLeftOut'>;
 
 export interface RevertInput {
   cellId: string;
   reason: string;
 }
 
-export interface RevertReport {
+export interface RevertReport extends ModifiedFiles {
   /** Where the work is kept; null when there was none. */
   revertedRef: string | null;
-  filesModified: FileChange[];
   /** What the agent had used, known even when its step was cut short. */
   usage: AgentUsage | null;
 }

@@ -52,6 +52,8 @@ export interface CellRecord {
   memoryAlert: string | null;
   tests: TestSummary;
   protectedPathsTouched: string[];
+  /** How many further ones there are at least. */
+  protectedPathsLeftOut: number;
   /** What the next run of the test command gets, milliseconds. */
   testTimeout: number;
   /** How many times the host's limit the agent may be silent. */
@@ -90,6 +92,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     memoryAlert: null,
     tests: noTests,
     protectedPathsTouched: [],
+    protectedPathsLeftOut: 0,
     testTimeout: request.testTimeout,
     patience: 1,
     memory: 1,

@@ -1,5 +1,6 @@
 import { condition } from '@temporalio/workflow';
-import type { ExecuteReport, TestReport } from '../activities/contract.ts';
+import type { ExecuteReport, TestReport, TouchedPaths } from '../activities/contract.ts';
+import { namedProtectedPaths } from '../src/domain/named-paths.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import type { Life } from './life.ts';
 import { type CellRecord, budgetOfCell, cellIdOf, enter, publish, recordUsage } from './cell-record.ts';
@@ -102,7 +103,7 @@ async function test(host: HostSteps, life: Life, round: number): Promise<TestRep
   if (report.timedOut) record.testTimeout = longerTime(testTimeout);
   record.outgrown = report.outgrown ?? null;
   if (outcome === 'failed' && report.outOfMemory) giveMemory(record);
-  touch(life, report.protectedPathsTouched);
+  touch(life, report);
   return report;
 }
 
@@ -125,15 +126,20 @@ async function commit(host: HostSteps, life: Life, report: TestReport | null): P
     summary: record.summary,
     tokens: record.tokens,
   });
-  touch(life, committed.protectedPathsTouched);
+  touch(life, committed);
   if (committed.kind === 'unchanged') return unchanged;
   life.work.committed = committed;
   const tested = report === null ? 'no test command was given' : 'the tests passed';
   return { kind: 'verdict', status: 'committed', reason: tested };
 }
 
-function touch({ record }: Life, paths: readonly string[]): void {
-  record.protectedPathsTouched = [...new Set([...record.protectedPathsTouched, ...paths])].toSorted();
+/** What was left out of one round may be what was left out of another: of them the most is known. */
+function touch({ record }: Life, { protectedPathsTouched, protectedPathsLeftOut = 0 }: TouchedPaths): void {
+  const all = [...new Set([...record.protectedPathsTouched, ...protectedPathsTouched])].toSorted();
+  const named = namedProtectedPaths(all);
+  record.protectedPathsTouched = named.protectedPathsTouched;
+  const leftOut = Math.max(record.protectedPathsLeftOut, protectedPathsLeftOut, named.protectedPathsLeftOut ?? 0);
+  record.protectedPathsLeftOut = leftOut;
 }
 
 function repairPrompt(command: string, report: TestReport): string {

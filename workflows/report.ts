@@ -15,6 +15,7 @@ export interface Work {
 /** Puts together what is known of a cell that has ended. */
 export function reportOf(record: CellRecord, work: Work, reason: string): CellReport {
   const { committed, reverted } = work;
+  const { filesModified = [], filesLeftOut } = committed ?? reverted ?? {};
   return {
     reason,
     agentId: record.request.agentId,
@@ -25,11 +26,13 @@ export function reportOf(record: CellRecord, work: Work, reason: string): CellRe
     baseCommit: record.spawned?.baseCommit ?? null,
     ...(committed ? { branch: committed.branch, commit: committed.commit } : {}),
     ...(reverted?.revertedRef ? { revertedRef: reverted.revertedRef } : {}),
-    filesModified: committed?.filesModified ?? reverted?.filesModified ?? [],
+    filesModified,
+    ...(filesLeftOut === undefined ? {} : { filesLeftOut }),
     tests: record.tests,
     tokens: record.tokens,
     cost: record.cost,
     protectedPathsTouched: record.protectedPathsTouched,
+    ...(record.protectedPathsLeftOut > 0 ? { protectedPathsLeftOut: record.protectedPathsLeftOut } : {}),
     summary: record.summary,
     versions: record.spawned?.versions ?? { agentCells: version, opencode: null },
     metrics: metricsOf(record),

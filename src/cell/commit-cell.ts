@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { CommitInput, CommitReport } from '../../activities/contract.ts';
+import { namedFiles, namedProtectedPaths } from '../domain/named-paths.ts';
 import { branchOf } from '../domain/names.ts';
 import { agentCommits } from '../git/agent-commits.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
@@ -33,7 +34,8 @@ async function commit(host: CellHost, cell: OpenCell, input: CommitInput): Promi
           snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths }),
         )
       : { tree: input.tree, protectedPathsTouched: [] };
-  if (tree === (await treeOf(gitDirectory, baseCommit))) return { kind: 'unchanged', protectedPathsTouched };
+  const touched = namedProtectedPaths(protectedPathsTouched);
+  if (tree === (await treeOf(gitDirectory, baseCommit))) return { kind: 'unchanged', ...touched };
 
   await keepAgentCommits(cell, paths.agentCommits);
   await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
@@ -53,8 +55,8 @@ async function commit(host: CellHost, cell: OpenCell, input: CommitInput): Promi
     kind: 'committed',
     branch,
     commit: committed.commit,
-    filesModified: await fileChanges(gitDirectory, baseCommit, tree),
-    protectedPathsTouched,
+    ...namedFiles(await fileChanges(gitDirectory, baseCommit, tree)),
+    ...touched,
   };
 }
 

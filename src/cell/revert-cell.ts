@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import type { RevertInput, RevertReport } from '../../activities/contract.ts';
+import { namedFiles } from '../domain/named-paths.ts';
 import { revertedRefOf } from '../domain/names.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
 import { UnfitWorktree } from '../git/errors.ts';
@@ -15,7 +16,7 @@ import { type OpenCell, findCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { exceedsDisk } from './within-disk.ts';
 
-type Kept = Pick<RevertReport, 'revertedRef' | 'filesModified'>;
+type Kept = Omit<RevertReport, 'usage'>;
 
 /**
  * Ends the agent, keeps what it made under `refs/cells/reverted/<cellId>`, and makes the worktree its base again,
@@ -44,7 +45,7 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
   if (earlier)
     return {
       revertedRef: revertedRefOf(lease.cellId),
-      filesModified: await fileChanges(gitDirectory, baseCommit, earlier),
+      ...namedFiles(await fileChanges(gitDirectory, baseCommit, earlier)),
     };
   // The same holds for a copy: a run that was killed has removed a part of the worktree, and what is left is not the work.
   if ((await lstat(paths.worktreeCopy).catch(() => null)) !== null) return { revertedRef: null, filesModified: [] };
@@ -61,7 +62,7 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
     message: `Reverted work of ${lease.owner.taskId}/${lease.owner.agentId}\n\n${reason}\n`,
     date: lease.createdAt,
   });
-  return { revertedRef: ref, filesModified: await fileChanges(gitDirectory, baseCommit, tree) };
+  return { revertedRef: ref, ...namedFiles(await fileChanges(gitDirectory, baseCommit, tree)) };
 }
 
 /**

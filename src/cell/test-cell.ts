@@ -1,6 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { RunTestsInput, TestReport } from '../../activities/contract.ts';
+import { namedProtectedPaths } from '../domain/named-paths.ts';
 import { restoreTree } from '../git/restore-tree.ts';
 import { treeOf } from '../git/revert.ts';
 import { type Snapshot, snapshotTree } from '../git/tree.ts';
@@ -29,7 +30,8 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   const paths = cellPaths(host.stateDirectory, input.cellId);
   const snapshot = await whileAtRest(host, cell, () => snapshotOnce(cell, paths, input));
   const changed = snapshot.tree !== (await treeOf(cell.gitDirectory, cell.baseCommit));
-  if (!changed) return { ...snapshot, changed, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
+  const made = { tree: snapshot.tree, ...namedProtectedPaths(snapshot.protectedPathsTouched), changed };
+  if (!changed) return { ...made, outcome: 'skipped', exitCode: null, durationMs: 0, outputTail: '' };
 
   const { mark, home } = await serverPlace(host.stateDirectory, input.cellId);
   const lease = { ...cell.lease, worktree: cell.worktree };
@@ -66,8 +68,7 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
   const output = await tailOf(logFile);
   const outputTail = timedOut ? `${output}\n[ended after its timeout of ${input.timeoutMs / 1000} seconds]` : output;
   return {
-    ...snapshot,
-    changed,
+    ...made,
     outcome: exitCode === 0 && !timedOut ? 'passed' : 'failed',
     exitCode,
     durationMs,

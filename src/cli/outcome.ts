@@ -43,9 +43,9 @@ function* fieldsOf(report: CellReport): Generator<readonly [label: string, value
   if (report.branch !== undefined) yield ['branch', `${report.branch} at ${report.commit ?? '?'}`];
   if (report.revertedRef !== undefined) yield ['kept as', report.revertedRef];
   for (const file of report.filesModified.slice(0, 20)) yield ['file', fileWord(file)];
-  if (report.filesModified.length > 20) yield ['', `and ${report.filesModified.length - 20} more files`];
-  if (report.protectedPathsTouched.length > 0)
-    yield ['undone', `${report.protectedPathsTouched.join(', ')} (protected)`];
+  const moreFiles = report.filesModified.length + (report.filesLeftOut ?? 0) - 20;
+  if (moreFiles > 0) yield ['', `and ${moreFiles} more files`];
+  if (report.protectedPathsTouched.length > 0) yield ['undone', `${undoneOf(report)} (protected)`];
   yield [
     'tests',
     `${testsWord(report.tests)} ${report.tests.outcome === 'skipped' ? '' : `in ${durationWord(report.tests.durationMs)}`}`.trimEnd(),
@@ -53,6 +53,11 @@ function* fieldsOf(report: CellReport): Generator<readonly [label: string, value
   yield ['tokens', `${numberWord(report.tokens.total)}${report.cost === null ? '' : `, $${report.cost.toFixed(4)}`}`];
   if (report.summary !== '') yield ['summary', oneLine(report.summary, 300)];
   if (report.cellId !== null) yield ['cell', `${report.cellId} on ${report.host ?? '?'} (${report.runtime ?? '?'})`];
+}
+
+function undoneOf({ protectedPathsTouched, protectedPathsLeftOut = 0 }: CellReport): string {
+  const more = protectedPathsTouched.length + protectedPathsLeftOut - 20;
+  return [...protectedPathsTouched.slice(0, 20), ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 const letters = { added: 'A', modified: 'M', deleted: 'D', renamed: 'R' } as const;

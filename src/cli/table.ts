@@ -81,11 +81,12 @@ function columnsOf(report: CellReport | null): string[] {
   ];
 }
 
-function filesWord({ filesModified }: CellReport): string {
+function filesWord({ filesModified, filesLeftOut = 0 }: CellReport): string {
   const [first, ...others] = filesModified;
   if (first === undefined) return '–';
   const name = oneLine(first.path, 32);
-  return others.length === 0 ? name : `${name} +${others.length}`;
+  const more = others.length + filesLeftOut;
+  return more === 0 ? name : `${name} +${more}`;
 }
 
 function colored(word: string, colors: Colors): string {

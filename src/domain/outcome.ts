@@ -61,11 +61,15 @@ export interface CellReport {
   /** Where work that was not committed is kept; only when there was any. */
   revertedRef?: string;
   filesModified: FileChange[];
+  /** How many further files were modified than the list names; only where it has no room for all. */
+  filesLeftOut?: number;
   tests: TestSummary;
   tokens: TokenUsage;
   /** US dollars where the provider's price is known. */
   cost: number | null;
   protectedPathsTouched: string[];
+  /** How many further ones there are at least; only where the list has no room for all. */
+  protectedPathsLeftOut?: number;
   /** The agent's last message, at most 4 KiB. */
   summary: string;
   versions: { agentCells: string; opencode: string | null };

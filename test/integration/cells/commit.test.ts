@@ -22,6 +22,8 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
   let foldedIn: CellResult;
   let guarded: CellResult;
   let ignoring: CellResult;
+  let many: CellResult;
+  let manyReverted: CellResult;
 
   beforeAll(async () => {
     fleet = stack.use(await startFleet({ env: { CELLS_REPOSITORIES: tmpdir() } }));
@@ -41,7 +43,7 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
       repository: tidy.path,
       testCommand: 'ls test/more && mkdir -p coverage && touch coverage/index.html',
     };
-    [first, reverted, foldedIn, guarded, ignoring] = await Promise.all([
+    [first, reverted, foldedIn, guarded, ignoring, many, manyReverted] = await Promise.all([
       fleet.start('edit-file', committing).then((cell) => cell.result()),
       fleet
         .start('never-green', { maxRepairs: 0, testCommand: 'grep -q right answer.txt' })
@@ -49,6 +51,10 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
       fleet.start('commits-itself', inTidy).then((cell) => cell.result()),
       fleet.start('touches-protected', { ...inTidy, protectedPaths: ['test/**'] }).then((cell) => cell.result()),
       fleet.start('ignored-files', inTidy).then((cell) => cell.result()),
+      fleet.start('many-files', { ...inTidy, protectedPaths: ['guarded/**'] }).then((cell) => cell.result()),
+      fleet
+        .start('many-files', { ...inTidy, agentId: 'fails', testCommand: 'false', maxRepairs: 0 })
+        .then((cell) => cell.result()),
     ]);
     const again = await fleet.start('edit-file', { ...committing, commitMessage: 'Again\n\nFor good.' });
     second = await again.result();
@@ -119,6 +125,17 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
     expect(guarded).toMatchObject({ status: 'committed', protectedPathsTouched: ['test/answer.test.js'] });
     expect(guarded.filesModified.map(({ path }) => path)).toEqual(['src/answer.js']);
     expect(await tidy.git('show', `${guarded.commit}:test/answer.test.js`)).toBe('// the test');
+  });
+
+  test('is named as far as a report has room, and the rest of it is counted', async () => {
+    const names = (directory: string, from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, index) => `${directory}/${String(from + index).padStart(4, '0')}`);
+    expect(many).toMatchObject({ status: 'committed', filesLeftOut: 200, protectedPathsLeftOut: 100 });
+    expect(many.filesModified.map(({ path }) => path)).toEqual(names('many', 1, 1000));
+    expect(many.protectedPathsTouched).toEqual(names('guarded', 1, 1000));
+    expect((await tidy.git('ls-tree', '--name-only', `${many.commit}`, 'many/')).split('\n')).toHaveLength(1200);
+    expect(manyReverted).toMatchObject({ status: 'reverted', filesLeftOut: 1300 });
+    expect(manyReverted.filesModified).toHaveLength(1000);
   });
 
   test('leaves ignored files out', async () => {

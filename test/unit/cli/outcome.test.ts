@@ -55,6 +55,20 @@ describe('how a cell ended', () => {
     expect(text).toContain('    one\n    ]0;ownedtwo');
   });
 
+  test('says how much more was modified and undone than it names', () => {
+    const paths = Array.from({ length: 30 }, (_, index) => `f${index}`);
+    const result = resultOf({
+      filesModified: paths.map((path) => ({ path, change: 'added', additions: 1, deletions: 0 })),
+      filesLeftOut: 500,
+      protectedPathsTouched: paths,
+      protectedPathsLeftOut: 70,
+    });
+    const outcome: CellOutcome = { kind: 'verdict', result };
+    const text = renderOutcome('t/a', outcome, colors);
+    expect(text).toContain('and 510 more files');
+    expect(text).toContain('f19, and 80 more (protected)');
+  });
+
   test('is the result itself for a program', () => {
     expect(outcomeJson(committed)).toEqual(resultOf());
   });
