@@ -2,6 +2,7 @@ import {
   CancellationScope,
   allHandlersFinished,
   condition,
+  isCancellation,
   patched,
   sleep,
   upsertMemo,
@@ -101,7 +102,9 @@ async function liveOnce(life: Life): Promise<Ending> {
     ending = endingOf(error, stoppable.reason, record.step);
     if (ending.kind === 'failure' && ending.usage) recordUsage(record, ending.usage);
   }
-  if (await prepareRespawn(host, life, ending)) return ending;
+  const standing = await prepareRespawn(host, life, ending);
+  if (standing === null) return ending;
+  ending = standing;
   if (stoppable.reason !== null && ending.kind === 'failure')
     ending = endingOf(ending.cause, stoppable.reason, record.step);
   life.inbox.close();
@@ -113,17 +116,18 @@ async function liveOnce(life: Life): Promise<Ending> {
 }
 
 /**
- * Whether the cell is to be made anew. What a host that no longer answers still holds is released by its own reaper when
- * it comes back, and a host that ended the cell has released it; where the host answers, what is left of the lost cell is torn down now.
+ * Answers null when the cell is to be made anew, else how it ends. What a host that no longer answers still holds is released by its
+ * own reaper when it comes back, and a host that ended the cell has released it; where the host answers, what is left of the lost
+ * cell is torn down now.
  */
-async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Promise<boolean> {
+async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Promise<Ending | null> {
   const { record, stoppable } = life;
   // A cell that its host ended on purpose was not lost: it moves as often as that happens.
   const wait = respawns[ending.kind === 'failure' && ending.lost === 'closed' ? 0 : record.respawns - record.moved];
   if (ending.kind !== 'failure' || ending.lost === undefined || wait === undefined || stoppable.reason !== null)
-    return false;
-  if (hasSpentMemory(ending, record)) return false;
-  if (record.lifecycle === 'terminating' || !patched('recover')) return false;
+    return ending;
+  if (hasSpentMemory(ending, record)) return ending;
+  if (record.lifecycle === 'terminating' || !patched('recover')) return ending;
   life.inbox.shut();
   const { step } = record;
   if (record.lifecycle !== 'recovering') enter(record, 'error', step, ending.reason);
@@ -134,11 +138,13 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   if (patched('respawn-in-memo')) upsertMemo({ respawn: record.respawns + 1 });
   try {
     if (ending.lost === 'cell' && record.claimed) await host.teardown({ cellId: record.claimed.cellId });
+    record.released = ending.lost !== 'host';
     await stoppable.run(() => sleep(wait, { summary: 'recover: wait before the cell is made anew' }));
     if (ending.lost === 'closed') record.moved += 1;
-    return true;
-  } catch {
-    return false;
+    return null;
+  } catch (error) {
+    // Why a cell was stopped is known, and counts; a cancellation is known by its error alone.
+    return stoppable.reason === null && isCancellation(error) ? endingOf(error, null, record.step) : ending;
   }
 }
 
@@ -168,6 +174,7 @@ async function revertUnlessDone(host: HostSteps, life: Life, ending: Ending): Pr
   if (failed && record.lifecycle !== 'terminating') fail(record, ending.reason);
   if (record.spawned === null || work.committed || (ending.kind === 'verdict' && ending.status === 'unchanged'))
     return ending;
+  if (record.released && patched('released')) return ending;
   enter(record, 'terminating', 'revert', reasonOf(ending));
   publish(record);
   try {

@@ -41,6 +41,8 @@ export interface CellRecord {
   readonly startedAt: number;
   claimed: ClaimedCell | null;
   spawned: SpawnedCell | null;
+  /** Nothing is left of the cell on its host: there is no work that could be reverted. */
+  released: boolean;
   tokens: TokenUsage;
   tokenBudget: number;
   cost: number | null;
@@ -83,6 +85,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     startedAt: now,
     claimed: null,
     spawned: null,
+    released: false,
     tokens: noTokens,
     tokenBudget: request.tokenBudget,
     cost: null,
@@ -169,6 +172,7 @@ export function beginRespawn(record: CellRecord): void {
   record.earlier = { tokens: record.tokens, cost: record.cost };
   record.claimed = null;
   record.spawned = null;
+  record.released = false;
   record.memoryAlert = null;
   record.attempt += 1;
   record.respawns += 1;

@@ -102,7 +102,7 @@ export async function bringUpFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 /** A namespace of its own keeps the fleets of parallel test files apart: they would claim each other's cells. */
-async function makeNamespace(address: string, namespace: string): Promise<string> {
+export async function makeNamespace(address: string, namespace: string): Promise<string> {
   const connection = await Connection.connect({ address });
   try {
     await connection.workflowService.registerNamespace({
