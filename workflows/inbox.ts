@@ -1,9 +1,8 @@
 import { ApplicationFailure, currentUpdateInfo, log, setHandler } from '@temporalio/workflow';
-import { abortReasonOf, parseExtend, parsePrompt } from '../src/domain/message-inputs.ts';
+import { abortReasonOf, alertOf, parseExtend, parsePrompt, progressOf } from '../src/domain/message-inputs.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import { type CellRecord, budgetOfCell, recordAlert, recordUsage, stateOf } from './cell-record.ts';
 import {
-  type AlertInput,
   type ExtendInput,
   type Extended,
   type PromptInput,
@@ -51,7 +50,11 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
 
   setHandler(
     progressSignal,
-    ({ tokens, lastActivity, waitingFor = null }) => {
+    (input: unknown) => {
+      // Anybody may send one: what is thrown here would be thrown again and again, and the workflow could not go on.
+      const progress = progressOf(input);
+      if (progress === null) return;
+      const { tokens, lastActivity, waitingFor } = progress;
       // One that was under way when the step ended is late.
       record.waitingFor = agent === null ? null : waitingFor;
       recordUsage(record, { tokens, lastActivity });
@@ -59,9 +62,14 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
     { description: 'From the host of the cell; not for outsiders' },
   );
 
-  setHandler(alertSignal, (alert: AlertInput) => recordAlert(record, alert), {
-    description: 'From the host of the cell; not for outsiders',
-  });
+  setHandler(
+    alertSignal,
+    (input: unknown) => {
+      const alert = alertOf(input);
+      if (alert !== null) recordAlert(record, alert);
+    },
+    { description: 'From the host of the cell; not for outsiders' },
+  );
 
   setHandler(
     extendUpdate,

@@ -68,7 +68,7 @@ export async function startToldHost(): Promise<ToldHost> {
 }
 
 /** What an agent used that has used so many tokens. */
-const usageOf = (total: number): AgentUsage => ({
+export const usageOf = (total: number): AgentUsage => ({
   tokens: { ...noTokens, input: total, total },
   cost: null,
   summary: 'Done.',
@@ -78,7 +78,7 @@ const usageOf = (total: number): AgentUsage => ({
 const cellId = '0123456789abcdef';
 
 /** What a host answers to a cell that it has claimed. */
-const claimed: ClaimedCell = {
+export const claimed: ClaimedCell = {
   cellId,
   host: hostId,
   taskQueue: hostTaskQueue(hostId),

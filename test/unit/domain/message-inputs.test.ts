@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { abortReasonOf, parseExtend, parsePrompt } from '../../../src/domain/message-inputs.ts';
+import { abortReasonOf, alertOf, parseExtend, parsePrompt, progressOf } from '../../../src/domain/message-inputs.ts';
 
 describe('the input of an update', () => {
   test('is taken when it is as the contract says', () => {
@@ -32,6 +32,32 @@ describe('the input of an update', () => {
     [{ text: 'x', model: 'y' }, /^model is not a field/],
   ])('prompt refuses %# and names the field', (input, message) => {
     expect(() => parsePrompt(input)).toThrow(message);
+  });
+});
+
+describe('what a host signals', () => {
+  const tokens = { input: 5, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 5 };
+
+  test('is taken as this version and earlier ones send it', () => {
+    const progress = { tokens, lastActivity: 1_764_000_000_000, waitingFor: 'the provider' };
+    expect(progressOf(progress)).toEqual(progress);
+    expect(progressOf({ tokens, lastActivity: null })).toEqual({ tokens, lastActivity: null, waitingFor: null });
+    expect(alertOf({ cellId: 'c', memory: null })).toEqual({ cellId: 'c', memory: null });
+  });
+
+  test.each([
+    [undefined],
+    [null],
+    ['tokens'],
+    [{ tokens }],
+    [{ tokens, lastActivity: 1e300 }],
+    [{ tokens: { ...tokens, total: -5 }, lastActivity: null }],
+    [{ tokens: { ...tokens, total: 1.5 }, lastActivity: null }],
+    [{ tokens: { total: 5 }, lastActivity: null }],
+    [{ tokens, lastActivity: null, waitingFor: 5 }],
+  ])('is nothing where it is malformed: %j', (input) => {
+    expect(progressOf(input)).toBeNull();
+    expect(alertOf(input)).toBeNull();
   });
 });
 

@@ -1,0 +1,62 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CellState } from '../../../src/client.ts';
+import { type ToldHost, claimed, startToldHost, usageOf } from '../../support/told-host.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let host: ToldHost;
+beforeAll(async () => void (host = await startToldHost()));
+afterAll(() => host[Symbol.asyncDispose]());
+
+describe('a signal of a host', () => {
+  test('that is not as it should be changes nothing, and the cell goes on', async () => {
+    const agent = agentAtWork();
+    const cell = await host.start('malformed', agent.steps);
+    await untilAtWork(cell);
+    const { tokens } = usageOf(5);
+    for (const args of [
+      [],
+      [null],
+      ['tokens'],
+      [{ tokens }],
+      [{ tokens, lastActivity: 'now' }],
+      [{ tokens, lastActivity: 1e300 }],
+      [{ tokens: { ...tokens, total: -5 }, lastActivity: null }],
+      [{ tokens: { total: 5 }, lastActivity: null }],
+      [{ tokens, lastActivity: null, waitingFor: 5 }],
+    ])
+      await cell.signal('cellProgress', ...args);
+    for (const args of [[], [null], [{}], [{ cellId: claimed.cellId }], [{ cellId: claimed.cellId, memory: 5 }]])
+      await cell.signal('cellAlert', ...args);
+    expect(await stateOf(cell)).toMatchObject({ tokens: { total: 0 }, waitingFor: null, memoryAlert: null });
+    await cell.signal('cellProgress', { tokens, lastActivity: 1, waitingFor: 'the provider' });
+    await cell.signal('cellAlert', { cellId: claimed.cellId, memory: 'nearly all' });
+    const told = { tokens, lastActivity: 1, waitingFor: 'the provider', memoryAlert: 'nearly all' };
+    expect(await stateOf(cell)).toMatchObject(told);
+    agent.end();
+    expect(await cell.result()).toMatchObject({ status: 'committed', tokens: { total: 10 } });
+    expect(await failedTasksOf(cell)).toEqual([]);
+  });
+});
+
+/** An agent that works until the test says that it is done. */
+function agentAtWork() {
+  const { promise, resolve: end } = Promise.withResolvers<void>();
+  const executePrompt = async () => {
+    await promise;
+    return { kind: 'finished', usage: usageOf(10) } as const;
+  };
+  return { end, steps: { executePrompt } };
+}
+
+const stateOf = (cell: WorkflowHandle): Promise<CellState> => cell.query('state');
+
+async function untilAtWork(cell: WorkflowHandle): Promise<void> {
+  await waitUntil(() => host.stepsOf(cell).includes('executePrompt'), 60_000);
+}
+
+/** Why the workflow could not go on for a while: what is tried again for ever, and wedges the cell. */
+async function failedTasksOf(cell: WorkflowHandle): Promise<unknown[]> {
+  const { events } = await cell.fetchHistory();
+  return (events ?? []).flatMap(({ workflowTaskFailedEventAttributes: failed }) => (failed ? [failed.failure] : []));
+}
