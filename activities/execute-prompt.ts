@@ -52,7 +52,7 @@ async function execute(
 ): Promise<ExecuteReport> {
   const agent = await findAgent(host, input, signal);
   beat.sessionId = agent.sessionId;
-  const progress = followProgress(beat);
+  const progress = followProgress(beat, input.cellId);
   const work = (until: AbortSignal) => takeTurn(host, agent, input, progress, until);
   let diskSpent = false;
   try {
@@ -117,8 +117,8 @@ interface Progress {
   latest(): TurnProgress | null;
 }
 
-function followProgress(beat: ExecuteProgress): Progress {
-  const report = createProgressReporter(Context.current());
+function followProgress(beat: ExecuteProgress, cellId: string): Progress {
+  const report = createProgressReporter(Context.current(), cellId);
   let latest: TurnProgress | null = null;
   return {
     take(progress) {

@@ -18,7 +18,7 @@ const factor = 3;
 const retell = 60_000;
 
 /** Tells the workflow now and then how many tokens were used and what the agent waits for, so that a query of its state is not far behind. */
-export function createProgressReporter(context: Context): (now: Told) => void {
+export function createProgressReporter(context: Context, cellId: string): (now: Told) => void {
   const { workflowExecution } = context.info;
   const startedAt = Date.now();
   let wait = first;
@@ -35,7 +35,7 @@ export function createProgressReporter(context: Context): (now: Told) => void {
     // The heartbeat carries the same figures, and the result the last ones: a lost report is no loss.
     void context.client.workflow
       .getHandle(workflowId, runId)
-      .signal('cellProgress', { tokens, lastActivity, waitingFor: waits.told() })
+      .signal('cellProgress', { cellId, tokens, lastActivity, waitingFor: waits.told() })
       .catch((error: unknown) => context.log.debug('progress was not reported', { error: String(error) }));
   };
 }

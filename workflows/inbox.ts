@@ -54,7 +54,9 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
       // Anybody may send one: what is thrown here would be thrown again and again, and the workflow could not go on.
       const progress = progressOf(input);
       if (progress === null) return;
-      const { tokens, lastActivity, waitingFor } = progress;
+      const { cellId, tokens, lastActivity, waitingFor } = progress;
+      // What an earlier cell of the run has used is counted already.
+      if (cellId !== undefined && cellId !== record.claimed?.cellId) return;
       // One that was under way when the step ended is late.
       record.waitingFor = agent === null ? null : waitingFor;
       recordUsage(record, { tokens, lastActivity });

@@ -41,6 +41,8 @@ export const abortSignal = defineSignal<[AbortInput]>('abort');
 
 /** What the host reports while an agent works, in small numbers; not for outsiders. */
 export interface ProgressInput {
+  /** A host of an earlier version does not say. */
+  cellId?: string;
   tokens: TokenUsage;
   /** Milliseconds since the epoch; null when nothing was heard of the agent yet. */
   lastActivity: number | null;

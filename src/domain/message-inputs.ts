@@ -20,6 +20,7 @@ const tokenCount = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const maximumTime = 8_640_000_000_000_000;
 
 const progressSchema = v.object({
+  cellId: v.exactOptional(v.string()),
   tokens: v.object({
     input: tokenCount,
     output: tokenCount,

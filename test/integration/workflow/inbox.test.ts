@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CellState } from '../../../src/client.ts';
@@ -36,6 +37,29 @@ describe('a signal of a host', () => {
     agent.end();
     expect(await cell.result()).toMatchObject({ status: 'committed', tokens: { total: 10 } });
     expect(await failedTasksOf(cell)).toEqual([]);
+  });
+
+  test('that comes from an earlier cell of the run counts no tokens a second time', async () => {
+    const agent = agentAtWork();
+    const lost = { message: 'the cell is gone', type: 'CellLost', nonRetryable: true, details: [usageOf(1000)] };
+    const prompts = [() => Promise.reject(ApplicationFailure.create(lost)), agent.steps.executePrompt];
+    const earlier = '00000000000000aa';
+    const cellIds = [earlier, claimed.cellId];
+    const cell = await host.start('late', {
+      claimHost: () => Promise.resolve({ ...claimed, cellId: cellIds.shift() ?? claimed.cellId }),
+      executePrompt: async () => await (prompts.shift() ?? agent.steps.executePrompt)(),
+      reviveCell: () => Promise.reject(ApplicationFailure.create(lost)),
+    });
+    await waitUntil(() => host.stepsOf(cell).filter((step) => step === 'executePrompt').length === 2, 60_000);
+    await cell.signal('cellProgress', { cellId: earlier, ...usageOf(1000), waitingFor: 'the provider' });
+    expect(await stateOf(cell)).toMatchObject({ tokens: { total: 1000 }, waitingFor: null });
+    await cell.signal('cellProgress', { cellId: claimed.cellId, ...usageOf(3) });
+    expect(await stateOf(cell)).toMatchObject({ tokens: { total: 1003 } });
+    // A worker of an earlier version does not say of which cell it speaks.
+    await cell.signal('cellProgress', usageOf(4));
+    expect(await stateOf(cell)).toMatchObject({ tokens: { total: 1004 } });
+    agent.end();
+    expect(await cell.result()).toMatchObject({ status: 'committed', tokens: { total: 1010 }, respawns: 1 });
   });
 });
 
