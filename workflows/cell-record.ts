@@ -12,6 +12,7 @@ import {
   noTokens,
 } from '../src/domain/outcome.ts';
 import type { ParsedCellRequest } from '../src/domain/request.ts';
+import { cutToJsonBytes } from '../src/domain/text-bytes.ts';
 import { searchAttributes } from '../src/domain/search-attributes.ts';
 import { detailsOf } from './details.ts';
 import type { AlertInput } from './messages.ts';
@@ -108,7 +109,7 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     { key: searchAttributes.agentType, value: request.agentType },
     { key: searchAttributes.lifecycle, value: record.lifecycle },
     { key: searchAttributes.step, value: record.step },
-    ...(request.repository ? [{ key: searchAttributes.repository, value: request.repository }] : []),
+    ...repositoryAttribute(request.repository),
   ]);
   show(record);
   return record;
@@ -139,9 +140,17 @@ export function publish(record: CellRecord, status?: string): void {
     { key: searchAttributes.step, value: record.step },
     { key: searchAttributes.tokens, value: record.tokens.total },
     ...(record.claimed ? [{ key: searchAttributes.host, value: record.claimed.host }] : []),
-    ...(record.claimed?.repository ? [{ key: searchAttributes.repository, value: record.claimed.repository }] : []),
+    ...repositoryAttribute(record.claimed?.repository),
     ...(status ? [{ key: searchAttributes.status, value: status }] : []),
   ]);
+}
+
+/** The server ends a workflow whose attribute is longer than this, bytes of JSON. Of the others, all are short by their form. */
+const attributeLimit = 2048;
+
+function repositoryAttribute(repository: string | null | undefined) {
+  if (!repository) return [];
+  return [{ key: searchAttributes.repository, value: cutToJsonBytes(repository, attributeLimit) }];
 }
 
 /** Takes over what the host reports of the agent. A report that is older than what is known changes nothing. */
