@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import { claimGivenBack } from '../src/domain/names.ts';
 import { messageOf } from './failure.ts';
 
 /** How often a step may fail for a reason of its own, before it is given up. */
@@ -23,12 +24,15 @@ export const untilFaulty =
       faults.delete(key);
       return output;
     } catch (error) {
-      const count = cancellationSignal.aborted ? 0 : (faults.get(key) ?? 0) + 1;
+      const count = cancellationSignal.aborted || isGivenBack(error) ? 0 : (faults.get(key) ?? 0) + 1;
       if (0 < count && count < limit) faults.set(key, count);
       else faults.delete(key);
       throw count < limit ? error : asLast(error);
     }
   };
+
+/** Of a host that has no room just now: it is well. */
+const isGivenBack = (error: unknown): boolean => error instanceof ApplicationFailure && error.type === claimGivenBack;
 
 /** The same failure, after which the step is not tried again. */
 function asLast(error: unknown): ApplicationFailure {

@@ -14,7 +14,7 @@ import { createTeardownCell } from './teardown-cell.ts';
 
 /** What a host with room serves on the claim queue. `refuse` answers why a claim cannot be had just now, or null; none is refused unless told. */
 export function createClaimActivities(host: CellHost, refuse = hasRoom): ClaimActivities {
-  return { claimHost: createClaimHost(host, refuse) };
+  return { claimHost: untilFaulty(createClaimHost(host, refuse)) };
 }
 
 /** What a host serves on its own queue, for the cells that live there. */

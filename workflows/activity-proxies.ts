@@ -60,10 +60,12 @@ export function anyHost(queueTimeout: number, priority: Priority | undefined): A
   return proxyActivities<ClaimActivities>({
     ...common,
     taskQueue: claimTaskQueue,
+    // Each attempt may wait so long anew; what all of them may take is said besides, with time for the last one.
     scheduleToStartTimeout: queueTimeout,
+    scheduleToCloseTimeout: queueTimeout + 1 * minutes,
     startToCloseTimeout: 30 * seconds,
     // A host whose room has gone while its poll waited gives the claim back, which uses an attempt.
-    retry: { ...retry, maximumAttempts: 10 },
+    retry: { ...retry, maximumAttempts: Number.POSITIVE_INFINITY },
     ...(priority ? { priority } : {}),
     summary: 'queue: wait for a host with room',
   });

@@ -2,7 +2,7 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } f
 import type { AgentUsage, FailedExecuteDetail } from '../activities/contract.ts';
 import { type FailureType, isFailureType } from '../src/domain/failures.ts';
 import type { Step } from '../src/domain/lifecycle.ts';
-import { hostCloses } from '../src/domain/names.ts';
+import { claimGivenBack, hostCloses } from '../src/domain/names.ts';
 import type { CellStatus } from '../src/domain/outcome.ts';
 import type { StopReason } from './stop.ts';
 
@@ -42,6 +42,9 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
   }
   if (isCancellation(error)) return { kind: 'cancelled', error: asError(error) };
   const root = error instanceof ActivityFailure ? (error.cause ?? error) : error;
+  // What was given back is tried again until there is no time for it: then the server answers with that, and not with a timeout.
+  if (step === 'queue' && root instanceof ApplicationFailure && root.type === claimGivenBack)
+    return { ...queueTimedOut, ...causeOf(error) };
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
     const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: hasClosed(root) ? 'closed' : 'cell' } : {};
@@ -66,10 +69,15 @@ const failureOfStep = {
   teardown: 'CellLost',
 } as const satisfies Record<Step, FailureType>;
 
+const queueTimedOut = {
+  kind: 'failure',
+  type: 'QueueTimedOut',
+  reason: 'no host had room for the cell within queueTimeout',
+} as const satisfies FailedEnding;
+
 /** The retry state differs between server versions: only the type of the timeout says what happened. */
 function timedOut(timeout: TimeoutFailure, step: Step): FailedEnding {
-  if (step === 'queue')
-    return { kind: 'failure', type: 'QueueTimedOut', reason: 'no host had room for the cell within queueTimeout' };
+  if (step === 'queue') return queueTimedOut;
   if (timeout.timeoutType === 'SCHEDULE_TO_START') {
     return {
       kind: 'failure',

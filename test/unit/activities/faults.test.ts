@@ -3,6 +3,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { expect, test } from 'vitest';
 import { untilFaulty } from '../../../activities/faults.ts';
+import { claimGivenBack } from '../../../src/domain/names.ts';
 
 /** Attempts of one step of a cell, one after the other, by one worker. */
 function attempts(cell: string) {
@@ -40,6 +41,13 @@ test('a failure with a name keeps it to the last', async () => {
   const error = ApplicationFailure.retryable('no server came up', 'SpawnFailed', { port: 9000 });
   for (const _ of [1, 2, 3, 4]) expect(await step.fail(error)).toBe(error);
   expect(await step.fail(error)).toMatchObject({ nonRetryable: true, type: 'SpawnFailed', details: [{ port: 9000 }] });
+});
+
+test('a claim that a host without room gives back is no fault', async () => {
+  const claim = attempts('five');
+  const error = ApplicationFailure.retryable('no room any more', claimGivenBack);
+  for (const _ of [1, 2, 3, 4, 5, 6]) expect(await claim.fail(error)).toBe(error);
+  expect(isLast(await claim.fail())).toBe(false);
 });
 
 test('the ends of workers do not count, nor what was before a success, nor what other cells do', async () => {
