@@ -1,4 +1,4 @@
-import { ApplicationFailure, currentUpdateInfo, log, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure, currentUpdateInfo, log, setHandler, workflowInfo } from '@temporalio/workflow';
 import { abortReasonOf, alertOf, parseExtend, parsePrompt, progressOf } from '../src/domain/message-inputs.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import { type CellRecord, budgetOfCell, recordAlert, recordUsage, stateOf } from './cell-record.ts';
@@ -116,6 +116,7 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
         validate(() => parsePrompt(input));
         if (agent === null)
           throw refused(`no agent is at work just now: the cell is ${record.lifecycle} (${record.step})`);
+        refuseWhenLong();
       },
     },
   );
@@ -134,6 +135,20 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
     taken: () => taken,
     note: (text) => log.warn(text),
   };
+}
+
+/**
+ * Temporal ends a workflow, without a teardown, at 50 MB or 51,200 events of history. An instruction stands there twice; what is left is
+ * for the rest of the cell's life. Only a validator may ask: it is not replayed.
+ */
+const longest = { bytes: 20_000_000, events: 20_000 };
+
+function refuseWhenLong(): void {
+  const { historySize, historyLength } = workflowInfo();
+  if (historySize > longest.bytes || historyLength > longest.events)
+    throw refused(
+      `the history of the cell is too long for further instructions: ${historyLength} events, ${historySize} bytes`,
+    );
 }
 
 function extendTime(record: CellRecord, stoppable: Stoppable, milliseconds: number): void {

@@ -63,6 +63,30 @@ describe('a signal of a host', () => {
   });
 });
 
+describe('an instruction', () => {
+  test('is refused when the history of the cell has no room for more of them, and the cell ends well', async () => {
+    const agent = agentAtWork();
+    const cell = await host.start('flooded', agent.steps);
+    await untilAtWork(cell);
+    const prompt = (text: string) => cell.executeUpdate('prompt', { args: [{ text }] });
+    const flood = async () => {
+      for (let sent = 0; sent < 60; sent += 1) await prompt('x'.repeat(256 * 1024));
+    };
+    const [refusal] = await Promise.all([flood().catch((error: unknown) => error), flood().catch(() => undefined)]);
+    expect(refusal).toMatchObject({
+      name: 'WorkflowUpdateFailedError',
+      cause: {
+        type: 'MessageRefused',
+        message: expect.stringMatching(/^the history of the cell is too long/) as string,
+      },
+    });
+    await expect(prompt('And a short one.')).rejects.toThrow();
+    agent.end();
+    expect(await cell.result()).toMatchObject({ status: 'committed' });
+    expect(host.stepsOf(cell).at(-1)).toBe('teardownCell');
+  });
+});
+
 /** An agent that works until the test says that it is done. */
 function agentAtWork() {
   const { promise, resolve: end } = Promise.withResolvers<void>();
