@@ -1,5 +1,6 @@
 import type { Context } from '@temporalio/activity';
 import type { TokenUsage } from '../src/domain/outcome.ts';
+import { createWaits } from './told-waits.ts';
 
 /** What the workflow is told of an agent. */
 export interface Told {
@@ -10,12 +11,10 @@ export interface Told {
   waitingFor: string | null;
 }
 
-/** When the first report is sent, milliseconds after the start; and how long a wait lasts before it is told. */
+/** When the first report is sent, milliseconds after the start. */
 const first = 5_000;
 /** Each later one waits this much longer, for every report is history: about seven in a cell of an hour. */
 const factor = 3;
-/** A wait of which something else is to be said is told again after this time, milliseconds. */
-const retell = 60_000;
 
 /** Tells the workflow now and then how many tokens were used and what the agent waits for, so that a query of its state is not far behind. */
 export function createProgressReporter(context: Context, cellId: string): (now: Told) => void {
@@ -37,27 +36,5 @@ export function createProgressReporter(context: Context, cellId: string): (now: 
       .getHandle(workflowId, runId)
       .signal('cellProgress', { cellId, tokens, lastActivity, waitingFor: waits.told() })
       .catch((error: unknown) => context.log.debug('progress was not reported', { error: String(error) }));
-  };
-}
-
-/** Decides which waits are worth telling: those that last, when they begin and when they are over. */
-function createWaits() {
-  let since: number | null = null;
-  let told: { what: string; at: number } | null = null;
-  return {
-    changed(what: string | null, now: number): boolean {
-      if (what === null) {
-        since = null;
-        const was = told !== null;
-        told = null;
-        return was;
-      }
-      since ??= now;
-      if (now - since < first) return false;
-      if (told !== null && (told.what === what || now - told.at < retell)) return false;
-      told = { what, at: now };
-      return true;
-    },
-    told: (): string | null => told?.what ?? null,
   };
 }
