@@ -41,7 +41,7 @@ export async function faultOfRequest(host: JudgingHost, request: ParsedCellReque
     if (wanted[field] !== undefined && why !== undefined)
       return { field, why: `the ${name} runtime cannot enforce it: ${why}` };
   }
-  const impossible = impossibleIn(request);
+  const impossible = impossibleIn({ ...request, resources });
   if (impossible !== null) return impossible;
   const unled = whyNotAllowed(host, request, name);
   if (unled !== null) return { field: 'network', why: unled };

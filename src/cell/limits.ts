@@ -1,3 +1,4 @@
+import { bytesOfSize } from '../domain/memory-size.ts';
 import type { IsolationName, ParsedCellRequest } from '../domain/request.ts';
 import { whyNotLedTo } from '../runtimes/in-cell.ts';
 import { noLimits } from '../runtimes/limit-groups.ts';
@@ -41,7 +42,7 @@ function limitsBy(
   // The size of files takes no control groups.
   const { unsupported } = runtime;
   if (unsupported.resources !== undefined) return { ...noLimits, disk };
-  const memory = wanted.memory === undefined ? host.serverMemory : bytesOf(wanted.memory);
+  const memory = wanted.memory === undefined ? host.serverMemory : bytesOfSize(wanted.memory);
   return {
     memory: Math.round(memory * times),
     cpus: wanted.cpus ?? null,
@@ -66,12 +67,4 @@ export function whyNotAllowed(
       .map(whyNotLedTo)
       .find((reason) => reason !== null) ?? null
   );
-}
-
-const units = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
-/** A size as Docker takes it, such as `768m`: bytes, or KiB, MiB, GiB. */
-export function bytesOf(size: string): number {
-  const unit = /[bkmg]$/i.exec(size)?.[0].toLowerCase() ?? 'b';
-  return Number.parseInt(size, 10) * units[unit as keyof typeof units]; // the pattern has no other letters
 }

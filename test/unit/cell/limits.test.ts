@@ -52,6 +52,12 @@ describe('the limits of a cell', () => {
       field: 'network',
       why: 'db:99999: a port is at most 65535',
     });
+    const ofType = { ...hostWith(groups), templates: { worker: { description: 'tiny', resources: { pids: 1 } } } };
+    const plain = parseCellRequest({ taskId: 'task', agentId: 'agent', prompt: 'Do it.', runtime: 'docker' });
+    expect(plain.ok && (await faultOfRequest(ofType, plain.request)), 'also where its agent type asks for it').toEqual({
+      field: 'resources.pids',
+      why: 'must be at least 32, and is 1',
+    });
   });
 
   test('are none where nothing is confined', () => {

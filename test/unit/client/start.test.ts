@@ -40,6 +40,11 @@ describe('starting a cell', () => {
       { ...valid, network: { allow: ['db:99999'] } },
       'network: db:99999: a port is at most 65535',
     ],
+    [
+      'memory in which no server starts',
+      { ...valid, resources: { memory: '1' } },
+      'resources.memory: must be 64m to 65536g, and is 1',
+    ],
     ['something that is no object', 'run it', 'the request must be an object'],
   ] as const)('refuses %s by name, before anything is sent', async ([, request, message]) => {
     const error = await start(request);
