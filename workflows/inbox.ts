@@ -37,6 +37,15 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
   let pending = 0;
   let taken = 0;
 
+  // A host that was not told finds the budget spent, and then hears of what holds by now: what was raised stays so, and is not refused.
+  const tell = async (host: HostSteps, cellId: string) => {
+    try {
+      await host.extend({ cellId, tokenBudget: budgetOfCell(record) });
+    } catch (error) {
+      log.warn(`the host was not told of more tokens: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+
   const refuseWhenClosed = () => {
     if (closed || record.lifecycle === 'terminating' || record.lifecycle === 'terminated')
       throw refused('the cell is terminating');
@@ -80,8 +89,7 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
       if (timeout !== undefined) extendTime(record, stoppable, timeout);
       if (tokens !== undefined) {
         record.tokenBudget += tokens;
-        if (agent && record.claimed)
-          await agent.extend({ cellId: record.claimed.cellId, tokenBudget: budgetOfCell(record) });
+        if (agent && record.claimed) await tell(agent, record.claimed.cellId);
       }
       return { tokenBudget: record.tokenBudget, deadline: stoppable.deadline ?? Date.now() + record.request.timeout };
     },

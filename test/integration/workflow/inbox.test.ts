@@ -87,6 +87,36 @@ describe('an instruction', () => {
   });
 });
 
+describe('an extension', () => {
+  test('holds, and is answered so, when the host of the cell cannot be told of it', async () => {
+    const agent = agentAtWork();
+    const extendBudget = () => Promise.reject(ApplicationFailure.nonRetryable('the disk is full'));
+    const prompts: number[] = [];
+    const cell = await host.start(
+      'extended',
+      {
+        extendBudget,
+        // As a host that was not told does: it finds the budget spent that it knows of.
+        async executePrompt({ tokenBudget }) {
+          prompts.push(tokenBudget);
+          if (prompts.length > 1) return { kind: 'finished', usage: usageOf(1500) };
+          await agent.steps.executePrompt();
+          return { kind: 'budget-spent', usage: usageOf(990), refusedAt: tokenBudget };
+        },
+      },
+      { tokenBudget: 1000 },
+    );
+    await untilAtWork(cell);
+    const extend = () => cell.executeUpdate('extend', { args: [{ tokens: 500, timeout: '5m' }] });
+    const before = await stateOf(cell);
+    expect(await extend()).toMatchObject({ tokenBudget: 1500 });
+    expect(await stateOf(cell)).toMatchObject({ tokenBudget: 1500, history: before.history });
+    agent.end();
+    expect(await cell.result()).toMatchObject({ status: 'committed', tokens: { total: 1500 } });
+    expect(prompts).toEqual([1000, 1500]);
+  });
+});
+
 /** An agent that works until the test says that it is done. */
 function agentAtWork() {
   const { promise, resolve: end } = Promise.withResolvers<void>();
