@@ -1,6 +1,6 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { AgentUsage, ClaimedCell, SpawnedCell } from '../activities/contract.ts';
-import { type Lifecycle, type Step, type Transition, mayFollow } from '../src/domain/lifecycle.ts';
+import { type Lifecycle, type Step, type Transition, addTransition, mayFollow } from '../src/domain/lifecycle.ts';
 import { branchOf } from '../src/domain/names.ts';
 import {
   type CellMetrics,
@@ -16,9 +16,6 @@ import { cutToJsonBytes } from '../src/domain/text-bytes.ts';
 import { searchAttributes } from '../src/domain/search-attributes.ts';
 import { detailsOf } from './details.ts';
 import type { AlertInput } from './messages.ts';
-
-/** Enough for every transition of a cell with the most repairs that a request may ask for. */
-const historyLimit = 100;
 
 /** The longest reason of a transition, characters. */
 const reasonLimit = 300;
@@ -128,8 +125,8 @@ export function enter(record: CellRecord, lifecycle: Lifecycle, step: Step, reas
   record.lifecycle = lifecycle;
   record.step = step;
   record.waitingFor = null;
-  if (record.history.length < historyLimit)
-    record.history.push({ lifecycle, step, at: record.since, ...(reason ? { reason: sentence(reason) } : {}) });
+  const why = reason ? { reason: sentence(reason) } : {};
+  addTransition(record.history, { lifecycle, step, at: record.since, ...why });
   show(record);
 }
 

@@ -27,6 +27,15 @@ export interface Transition {
   reason?: string;
 }
 
+/** Enough for every transition of a cell with the most repairs that a request may ask for. */
+const historyLimit = 100;
+
+/** Adds the next transition. Where there are too many, one from the middle goes: how a cell began and where it stands is seen. */
+export function addTransition(history: Transition[], next: Transition): void {
+  if (history.length >= historyLimit) history.splice(historyLimit / 2, 1);
+  history.push(next);
+}
+
 const successors: Record<Lifecycle, readonly Lifecycle[]> = {
   created: ['initialising', 'terminating'],
   initialising: ['ready', 'error', 'failed', 'terminating'],
