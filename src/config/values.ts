@@ -67,11 +67,11 @@ export const ports = v.pipe(
 );
 
 const sizeAllowed = 'a size such as 512m or 2g';
-/** Bytes. */
+/** Bytes; without a unit as they are. */
 export const size = v.pipe(
   v.string(),
   v.regex(/^\d{1,12}[kmgt]?$/i, sizeAllowed),
-  v.transform((value) => Number.parseInt(value, 10) * 1024 ** ' kmgt'.indexOf(value.slice(-1).toLowerCase())),
+  v.transform((value) => Number.parseInt(value, 10) * 1024 ** ('kmgt'.indexOf(value.slice(-1).toLowerCase()) + 1)),
 );
 
 const addressAllowed = 'host:port, such as 127.0.0.1:9464 or [::1]:9464';

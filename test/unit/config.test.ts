@@ -55,6 +55,11 @@ describe('settings', () => {
     expect(describeConfig({}, none)).toContainEqual(shown);
   });
 
+  test('take a size without a unit as bytes', () => {
+    const config = readConfig({ CELLS_SERVER_MEMORY: '1073741824', CELLS_CELL_DISK: '40' }, none);
+    expect(config).toMatchObject({ serverMemory: 1024 ** 3, cellDisk: 40 });
+  });
+
   test('take what confined cells get to read, as paths, each with another one where it is found elsewhere', () => {
     const { volumes } = readConfig({ CELLS_VOLUMES: '/srv/store, /opt/tools:/tools\n/data' }, none);
     expect(volumes).toEqual([
