@@ -224,7 +224,7 @@ export function settingNamed(text: string): string {
 export function settingText(name: string, value: string): string {
   // `settingNamed` answers names of the table alone.
   const parsed: unknown = parse(name as SettingName, { [name]: value });
-  if (Array.isArray(parsed)) return parsed.join(',');
+  if (Array.isArray(parsed) && parsed.every((part) => typeof part === 'string')) return parsed.join(',');
   return typeof parsed === 'string' ? parsed : value;
 }
 

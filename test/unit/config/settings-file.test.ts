@@ -78,5 +78,6 @@ test('what is kept of a setting was checked, and its paths are absolute', () => 
     `${process.cwd()}/a,https://git.example/team/`,
   );
   expect(settingText('CELLS_SERVER_MEMORY', '2g')).toBe('2g');
+  expect(settingText('CELLS_VOLUMES', '/opt/tools, /srv/x:/x')).toBe('/opt/tools, /srv/x:/x');
   expect(() => settingText('CELLS_CAPACITY', '0')).toThrow('a whole number from 1');
 });
