@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { readSettingsFile, settingsFileOf } from './config/settings-file.ts';
-import { address, duration, path, place, places, ports, size, volumes, wholeNumber } from './config/values.ts';
+import { address, duration, image, path, place, places, ports, size, volumes, wholeNumber } from './config/values.ts';
 import { isolations, type IsolationName } from './domain/request.ts';
 import { UserError } from './domain/user-error.ts';
 
@@ -168,7 +168,6 @@ const shippedTemplates = fileURLToPath(new URL('../config/agents.yaml', import.m
 
 const idAllowed = '1 to 63 of the characters A-Z a-z 0-9 . _ -, beginning with a letter or digit';
 const cgroupAllowed = 'auto, off, or the absolute path of a directory of a cgroup v2 hierarchy';
-const imageAllowed = 'the name of an image, such as registry.example/team/cells:1';
 const none = () => null;
 
 /** How each variable is parsed. The message of a schema is what is allowed; `default` is the text that stands for nothing given. */
@@ -189,10 +188,7 @@ const settings = {
   CELLS_OPENCODE_CONFIG: { schema: v.nullable(path), default: none },
   CELLS_MODEL_GATEWAY: { schema: v.picklist(['on', 'off'], 'on or off'), default: () => 'on' },
   CELLS_CGROUP: { schema: v.pipe(v.string(), v.regex(/^(auto|off|\/.*)$/, cgroupAllowed)), default: () => 'auto' },
-  CELLS_DOCKER_IMAGE: {
-    schema: v.nullable(v.pipe(v.string(), v.regex(/^[\w][\w./:@-]*$/, imageAllowed))),
-    default: none,
-  },
+  CELLS_DOCKER_IMAGE: { schema: v.nullable(image), default: none },
   CELLS_VOLUMES: { schema: volumes, default: () => '' },
   CELLS_METRICS_ADDRESS: { schema: address, default: () => '127.0.0.1:9464' },
   CELLS_LOG_LEVEL: { schema: v.picklist(logLevels, `one of ${logLevels.join(', ')}`), default: () => 'info' },
@@ -220,8 +216,11 @@ export function settingNamed(text: string): string {
   throw new UserError('InvalidInput', `there is no setting ${text}`, { try: `there are ${short.join(', ')}` });
 }
 
-/** The text by which a value is kept for later: paths are made absolute, for it may be read anywhere. @throws UserError `InvalidConfiguration` */
+/** The text by which a value is kept for later: paths are made absolute, for it may be read anywhere. @throws UserError `InvalidConfiguration`; `InvalidInput` for an empty value */
 export function settingText(name: string, value: string): string {
+  if (/^[\s,]*$/.test(value)) {
+    throw new UserError('InvalidInput', `${name} cannot be set to nothing`, { try: `cells config unset ${name}` });
+  }
   // `settingNamed` answers names of the table alone.
   const parsed: unknown = parse(name as SettingName, { [name]: value });
   if (Array.isArray(parsed) && parsed.every((part) => typeof part === 'string')) return parsed.join(',');

@@ -74,6 +74,12 @@ export const size = v.pipe(
   v.transform((value) => Number.parseInt(value, 10) * 1024 ** ('kmgt'.indexOf(value.slice(-1).toLowerCase()) + 1)),
 );
 
+/** The name of an image of Docker. */
+export const image = v.pipe(
+  v.string(),
+  v.regex(/^[\w][\w./:@-]*$/, 'the name of an image, such as registry.example/team/cells:1'),
+);
+
 const addressAllowed = 'host:port, such as 127.0.0.1:9464 or [::1]:9464';
 /** Port 0 stands for any free one. */
 export const address = v.pipe(

@@ -81,3 +81,12 @@ test('what is kept of a setting was checked, and its paths are absolute', () => 
   expect(settingText('CELLS_VOLUMES', '/opt/tools, /srv/x:/x')).toBe('/opt/tools, /srv/x:/x');
   expect(() => settingText('CELLS_CAPACITY', '0')).toThrow('a whole number from 1');
 });
+
+test.for([
+  ['CELLS_REPOSITORY', ''],
+  ['CELLS_STATE_DIR', ' '],
+  ['CELLS_REPOSITORIES', ','],
+  ['CELLS_VOLUMES', ''],
+] as const)('%s is not set to %j, which stands for nothing', ([name, value]) => {
+  expect(() => settingText(name, value)).toThrow(`${name} cannot be set to nothing`);
+});
