@@ -1,6 +1,6 @@
-import picomatch from 'picomatch';
 import { git, gitBytes, type Place } from './git.ts';
 import { joinNames, pathOf, type RawName, readable, splitNames } from './names.ts';
+import { protectedNames } from './protected-names.ts';
 import { removeTree } from './remove-worktree.ts';
 import { splitByBytes, worktreeChanges } from './same-bytes.ts';
 
@@ -15,32 +15,26 @@ export async function undoProtectedChanges(
   signal?: AbortSignal,
 ): Promise<string[]> {
   if (globs.length === 0) return [];
-  const isProtected = matcherOf(globs);
-  const select = (names: RawName[]) => names.filter((name) => isProtected(readable(name)));
-  const findChanged = async () => select((await splitByBytes(place, worktreeChanges, signal)).different);
+  const select = (names: RawName[]) => protectedNames({ globs, names }, signal);
+  const findChanged = async () => (await splitByBytes(place, worktreeChanges, signal)).different;
   const findAdded = async (...flags: string[]) =>
-    select(splitNames(await gitBytes(['ls-files', '--others', ...flags, '-z'], place, { signal })));
+    splitNames(await gitBytes(['ls-files', '--others', ...flags, '-z'], place, { signal }));
 
-  const changed = await findChanged();
-  const added = await findAdded();
-  const addedInSight = await findAdded('--exclude-standard');
+  const found = {
+    changed: await findChanged(),
+    added: await findAdded(),
+    inSight: await findAdded('--exclude-standard'),
+  };
+  const isProtected = new Set(await select([...found.changed, ...found.added]));
+  const changed = found.changed.filter((name) => isProtected.has(name));
+  const added = found.added.filter((name) => isProtected.has(name));
+  const addedInSight = found.inSight.filter((name) => isProtected.has(name));
   // First the added ones: a link or a directory may stand where a file has to be again.
   for (const name of added) await removeTree(pathOf(place.workTree, name));
   if (changed.length > 0) {
     await git(['checkout-index', '--force', '-z', '--stdin'], place, { input: joinNames(changed), signal });
-    const still = await findChanged();
+    const still = await select(await findChanged());
     if (still.length > 0) throw new Error(`protected files could not be put back: ${still.map(readable).join(', ')}`);
   }
   return [...new Set([...changed, ...addedInSight])].map(readable).sort();
-}
-
-/** A glob that names a directory protects all that is in it. */
-function matcherOf(globs: readonly string[]): (name: string) => boolean {
-  const patterns = globs.map((glob) => glob.replace(/^(\.\/)+/, '').replace(/\/+$/, ''));
-  // The flag lets a name with a line break match too; a leading "!" is a character like any other.
-  return picomatch([...patterns, ...patterns.map((pattern) => `${pattern}/**`)], {
-    dot: true,
-    nonegate: true,
-    flags: 's',
-  });
 }

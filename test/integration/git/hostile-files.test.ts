@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
 import { restoreTree } from '../../../src/git/restore-tree.ts';
+import { snapshotTree } from '../../../src/git/tree.ts';
 import { type HostileCell, hostileCell, runHostSteps, undoAll } from './hostile-host.ts';
 
 const makePipe = (path: string) => execa('mkfifo', [path]);
@@ -184,4 +185,15 @@ test('five thousand files are taken, and removed', { timeout: 300_000 }, async (
   await execa('bash', ['-c', script], { cwd: cell.worktree });
   expect((await runHostSteps(cell)).changes).toHaveLength(5_000);
   await expect(stat(cell.worktree)).rejects.toThrow('ENOENT');
+});
+
+test('a name that takes a glob of protected files half a minute does not keep the host from all else', async () => {
+  await using cell = await hostileCell();
+  await cell.plant({ ['a'.repeat(28)]: 'x' });
+  const { gitDirectory, worktree, baseCommit, directory } = cell;
+  const place = { gitDirectory, worktree, baseCommit, indexFile: join(directory, 'cell1.index') };
+  const signal = AbortSignal.timeout(3000);
+  const started = performance.now();
+  await expect(snapshotTree({ ...place, protectedPaths: ['(a+)+b'], signal })).rejects.toThrow('timeout');
+  expect(performance.now() - started).toBeLessThan(12_000);
 });
