@@ -65,29 +65,39 @@ async function startAndFollow(
   using progress = createProgress(cli.stderr, cli.noteColors);
   const ended: EndedCell[] = [];
   const following: Promise<void>[] = [];
+  const failed = new AbortController();
+  const watched = AbortSignal.any([signal, failed.signal]);
   // Many cells are looked at less often each: the server and the workers have better to do.
   const intervalMs = Math.max(500, requests.length * 40);
-  for (const request of requests) {
-    if (signal.aborted) break;
-    const handle = await startWhenAllowed(client, request, progress, signal);
-    if (handle === null) break;
-    const name = cellNameOf(handle.workflowId);
-    if (flags.detach) {
-      cli.print(
-        flags.json ? JSON.stringify({ workflowId: handle.workflowId, runId: handle.runId }) : `started ${name}`,
-      );
-      continue;
+  try {
+    for (const request of requests) {
+      if (signal.aborted) break;
+      const handle = await startWhenAllowed(client, request, progress, signal);
+      if (handle === null) break;
+      const name = cellNameOf(handle.workflowId);
+      if (flags.detach) {
+        cli.print(
+          flags.json ? JSON.stringify({ workflowId: handle.workflowId, runId: handle.runId }) : `started ${name}`,
+        );
+        continue;
+      }
+      const settled = (outcome: CellOutcome | null) => {
+        if (outcome === null) return;
+        ended.push({ name, outcome });
+        if (flags.json) cli.print(JSON.stringify(outcomeJson(outcome)));
+      };
+      const followed = followCell(client, { handle, name }, { progress, signal: watched, intervalMs }).then(settled);
+      // What it throws is thrown below; until then others are started.
+      followed.catch(() => undefined);
+      following.push(followed);
     }
-    const settled = (outcome: CellOutcome | null) => {
-      if (outcome === null) return;
-      ended.push({ name, outcome });
-      if (flags.json) cli.print(JSON.stringify(outcomeJson(outcome)));
-    };
-    following.push(followCell(client, { handle, name }, { progress, signal, intervalMs }).then(settled));
+    await Promise.all(following);
+  } finally {
+    // Nobody looks any more once the connection is closed.
+    failed.abort();
+    await Promise.allSettled(following);
   }
-  const started = following.length;
-  await Promise.all(following);
-  return { ended, started };
+  return { ended, started: following.length };
 }
 
 /** How long a batch waits before it tries to start more, milliseconds. */
