@@ -15,6 +15,25 @@ describe('a batch that is long to start', () => {
     expect(stderr).not.toContain('    at ');
     expect(exitCode).toBe(6);
   });
+
+  test('ends with 130 on Ctrl-C and says how much of it was not started', async () => {
+    await using temporal = await startOwnTemporal();
+    const detached = start(temporal.address, 2_000, '--detach');
+    await says(detached.stdout, 'started t/a0');
+    detached.kill('SIGINT');
+    const { exitCode, stdout, stderr } = await detached;
+    const started = stdout.split('\n').length;
+    expect(stderr).toContain(`interrupted; ${2_000 - started} of 2000 cells were not started`);
+    expect(exitCode).toBe(130);
+
+    const followed = start(temporal.address, 1_000);
+    await says(followed.stderr, 'created/queue');
+    followed.kill('SIGINT');
+    const { exitCode: code, stderr: notes } = await followed;
+    const [, going, left] = /^detached; (\d+) cells? goe?s? on, and (\d+) were not started\./m.exec(notes) ?? [];
+    expect(Number(going) + Number(left)).toBe(1_000);
+    expect(code).toBe(130);
+  });
 });
 
 function start(address: string, count: number, ...flags: string[]) {

@@ -39,12 +39,17 @@ async function batch(file: string, flags: BatchFlags, cli: Cli): Promise<void> {
   await using temporal = await cli.connect();
   const signal = cli.interruption();
   const { ended, started } = await startAndFollow(requests, temporal.client, { flags, cli, signal });
-  if (flags.detach) return;
+  const left = requests.length - started;
+  if (flags.detach) {
+    if (left === 0) return;
+    cli.note(`interrupted; ${left} of ${requests.length} cells were not started. Give the batch again to start them`);
+    return cli.exit(exitCodes.interrupted);
+  }
   if (!flags.json) cli.print(outcomeTable(ended, cli.colors));
   if (signal.aborted) {
-    const left = started - ended.length;
+    const going = started - ended.length;
     cli.note(
-      `detached; ${left === 1 ? '1 cell goes' : `${left} cells go`} on. See them with: cells list --status running`,
+      `detached; ${going === 1 ? '1 cell goes' : `${going} cells go`} on${left === 0 ? '' : `, and ${left} were not started`}. See them with: cells list --status running`,
     );
     return cli.exit(exitCodes.interrupted);
   }
@@ -65,6 +70,7 @@ async function startAndFollow(
   using progress = createProgress(cli.stderr, cli.noteColors);
   const ended: EndedCell[] = [];
   const following: Promise<void>[] = [];
+  let started = 0;
   const failed = new AbortController();
   const watched = AbortSignal.any([signal, failed.signal]);
   // Many cells are looked at less often each: the server and the workers have better to do.
@@ -74,6 +80,7 @@ async function startAndFollow(
       if (signal.aborted) break;
       const handle = await startWhenAllowed(client, request, progress, signal);
       if (handle === null) break;
+      started += 1;
       const name = cellNameOf(handle.workflowId);
       if (flags.detach) {
         cli.print(
@@ -97,7 +104,7 @@ async function startAndFollow(
     failed.abort();
     await Promise.allSettled(following);
   }
-  return { ended, started: following.length };
+  return { ended, started };
 }
 
 /** How long a batch waits before it tries to start more, milliseconds. */
