@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { parse, YAMLParseError } from 'yaml';
+import { parse } from 'yaml';
 import { workflowIdOf } from '../domain/names.ts';
 import { startLimits, tooLarge } from '../client/start-limits.ts';
 import { parseCellRequest, type CellRequest } from '../domain/request.ts';
@@ -28,8 +28,9 @@ export function parseDocument(content: string, file: string): unknown {
   try {
     return parse(content);
   } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause;
-    throw new UserError('InvalidInput', `${file} is neither YAML nor JSON: ${cause.message}`, {
+    // Aliases that lead nowhere, or to too much, are errors of other classes than faults of the form.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UserError('InvalidInput', `${file} is neither YAML nor JSON: ${why}`, {
       try: 'correct the file',
       cause,
     });

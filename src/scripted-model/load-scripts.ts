@@ -21,7 +21,7 @@ export async function loadScripts(file: string): Promise<Scripts> {
   const document = parseDocument(text, { lineCounter: lines });
   const [error] = document.errors;
   if (error !== undefined) throw invalid(`${file}: ${error.message}`, error);
-  const parsed = v.safeParse(scriptFile, document.toJS(), { abortEarly: true });
+  const parsed = v.safeParse(scriptFile, contentOf(document, file), { abortEarly: true });
   if (parsed.success) return parsed.output.scripts;
   const [issue] = parsed.issues;
   throw invalid(`${file}:${placeOf(issue, document, lines)}: ${faultOf(issue, 'script file').message}`);
@@ -36,6 +36,15 @@ export function parseScripts(scripts: unknown): Scripts {
   const parsed = v.safeParse(scriptFile, { scripts }, { abortEarly: true });
   if (parsed.success) return parsed.output.scripts;
   throw invalid(faultOf(parsed.issues[0], 'script file').message);
+}
+
+/** Aliases are followed only here: one may lead nowhere, or to too much. */
+function contentOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw invalid(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
 }
 
 function invalid(message: string, cause?: unknown): UserError {

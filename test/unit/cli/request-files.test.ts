@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { parseBatch, parseDocument, readInput } from '../../../src/cli/request-files.ts';
+import { UserError } from '../../../src/domain/user-error.ts';
 
 const one = { taskId: 't', agentId: 'a', prompt: 'p' };
 const two = { ...one, agentId: 'b', timeout: '5m' };
@@ -63,4 +64,23 @@ test('a file that is not there is an error that names it', async () => {
 test('a request file may be YAML or JSON', () => {
   expect(parseDocument('{"taskId": "t"}', 'f')).toEqual({ taskId: 't' });
   expect(parseDocument('taskId: t', 'f')).toEqual({ taskId: 't' });
+});
+
+/** Each level holds the one before ten times. */
+const aliases = (levels: number) =>
+  Array.from({ length: levels }, (_, level) =>
+    level === 0
+      ? 'l0: &l0 [x]\n'
+      : `l${level}: &l${level} [${Array(10)
+          .fill(`*l${level - 1}`)
+          .join(', ')}]\n`,
+  ).join('');
+
+test.for([
+  ['names an alias that does not exist', 'prompt: *bold\n'],
+  ['has more aliases than a parser takes', aliases(5)],
+] as const)('a request file that %s is the fault of its writer', ([, content]) => {
+  const parse = () => parseDocument(content, 'request.yaml');
+  expect(parse).toThrow(UserError);
+  expect(parse).toThrow(/^request\.yaml is neither YAML nor JSON: .*alias/);
 });

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { UserError } from '../../../src/domain/user-error.ts';
 import { loadScripts, parseScripts } from '../../../src/scripted-model/load-scripts.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -80,6 +81,14 @@ describe('reading a file of scripts', () => {
     ['scripts:\n  a: { rounds: [{ turns: [] }] }', 'scripts.a.rounds.0.turns: must not be empty'],
   ])('refuses the file %j', async ([yaml = '', fault = '']) => {
     expect(await faultOf(yaml)).toContain(fault);
+  });
+
+  test('names the alias that does not exist', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'x.yaml');
+    await writeFile(file, 'scripts:\n  a: *bold\n');
+    await expect(loadScripts(file)).rejects.toThrow(UserError);
+    await expect(loadScripts(file)).rejects.toThrow(`${file}: Unresolved alias`);
   });
 
   test('says which file cannot be read', async () => {
