@@ -14,7 +14,8 @@ export function abortAtSignals(...signals: NodeJS.Signals[]): AbortSignal {
   const obey = (signal: NodeJS.Signals) => {
     if (first === null) {
       first = { signal, at: performance.now() };
-      return controller.abort(new Error(`interrupted by ${signal}`));
+      // Of the name by which the end of a command is told from a fault.
+      return controller.abort(new DOMException(`interrupted by ${signal}`, 'AbortError'));
     }
     if (signal === first.signal && performance.now() - first.at < handedOnWithin) return;
     for (const name of signals) process.removeListener(name, obey);

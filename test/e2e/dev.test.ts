@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { once } from 'node:events';
@@ -8,6 +9,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { cellMarker } from '../../src/domain/names.ts';
 import { startCells } from '../support/cells-command.ts';
 import { processesMarked } from '../support/processes.ts';
+import { writeProgram } from '../support/programs.ts';
 import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { temporaryRepository } from '../support/temporary-repository.ts';
@@ -49,6 +51,19 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     expect(await repository.git('for-each-ref', '--format=%(refname)', 'refs/cells')).toMatch(
       /^refs\/cells\/reverted\/[0-9a-f]+$/,
     );
+  });
+
+  test('ends with 130 on Ctrl-C while it still looks for a server', async () => {
+    await using home = await temporaryDirectory();
+    const reached = join(home.path, 'reached');
+    await writeProgram(join(home.path, 'bin/temporal'), `echo > '${reached}'; exec sleep 600`);
+    const env = userIn(home.path);
+    const dev = startCells({ ...env, PATH: `${home.path}/bin:${env['PATH']}` }, ['dev', '--port', '0']);
+    await waitFor(() => existsSync(reached), { interval: 20, timeout: 60_000 });
+    dev.kill('SIGINT');
+    const { exitCode, stderr } = await dev;
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(130);
   });
 
   test('takes its cells along when it is killed', async () => {

@@ -1,11 +1,14 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Plan } from '../../src/cli/dry-run.ts';
 import { opencodeProvider, scriptedModelId } from '../../src/scripted-model/opencode-provider.ts';
 import { startCells } from '../support/cells-command.ts';
+import { writeProgram } from '../support/programs.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type TemporaryRepository, temporaryRepository } from '../support/temporary-repository.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 describe('cells run --dry-run', () => {
   const stack = new AsyncDisposableStack();
@@ -74,5 +77,18 @@ describe('cells run --dry-run', () => {
     expect(invalid.stderr).toContain('branch');
     expect(invalid.stdout).toBe('');
     expect([network, repositoryOfOthers, agentType, invalid].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2, 2]);
+  });
+
+  test('ends with 130 on Ctrl-C, and without a word of its own', async () => {
+    await using programs = await temporaryDirectory();
+    const reached = join(programs.path, 'reached');
+    await writeProgram(join(programs.path, 'git'), `echo > '${reached}'; exec sleep 600`);
+    const hanging = { ...env, PATH: `${programs.path}:${env['PATH']}` };
+    const planning = startCells(hanging, ['run', '--dry-run', '--task-id', 'plan', '--agent-id', 'a1', 'Do it.']);
+    await waitUntil(() => existsSync(reached), 60_000);
+    planning.kill('SIGINT');
+    const { exitCode, stderr } = await planning;
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(130);
   });
 });
