@@ -10,11 +10,11 @@ import { isUrl, isAllowed } from '../git/allow-list.ts';
 import { RepositoryError } from '../git/errors.ts';
 import { withoutCredentials } from '../git/mirror.ts';
 import { openRepository, resolveBase } from '../git/repository.ts';
-import { readBaseConfig } from '../opencode/config.ts';
 import { findRoots } from '../runtimes/found-roots.ts';
 import { probeRuntimes } from '../runtimes/index.ts';
 import { findTemplate, loadTemplates } from '../templates/load.ts';
 import { chooseRuntime } from '../worker/choose-runtime.ts';
+import { readOpencodeConfig } from '../worker/opencode-config.ts';
 
 /** What a request would come to, were it claimed by a worker with the settings of this command. */
 export interface Plan {
@@ -47,7 +47,7 @@ export async function planOf(config: Config, request: ParsedCellRequest, signal:
     templates: await loadTemplates(config.templates),
     runtimes,
     defaultRuntime: choice.name,
-    opencode: await readBaseConfig(config.opencodeConfig),
+    opencode: await readOpencodeConfig(config.opencodeConfig),
     opencodeFile: config.opencodeConfig,
     behindGateway: config.modelGateway,
   };

@@ -7,10 +7,8 @@ import { stateDirectoryId } from '../cell/hostlock.ts';
 import { createLeaseStore } from '../cell/leases.ts';
 import type { Config } from '../config.ts';
 import type { IsolationName } from '../domain/request.ts';
-import { UserError } from '../domain/user-error.ts';
 import type { ModelGateway } from '../gateway/model-gateway.ts';
 import { openAudit } from '../journal/audit.ts';
-import { readBaseConfig } from '../opencode/config.ts';
 import { writeModels } from '../opencode/models.ts';
 import { findRoots } from '../runtimes/found-roots.ts';
 import { createProviderGate } from '../providers/provider-gate.ts';
@@ -22,6 +20,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { loadTemplates } from '../templates/load.ts';
 import { fallbackModel } from '../templates/template.ts';
 import { chooseRuntime } from './choose-runtime.ts';
+import { readOpencodeConfig } from './opencode-config.ts';
 
 /**
  * Who keeps what cells need while they live. With the supervisor, their processes and their ways to their models outlive this one;
@@ -87,19 +86,4 @@ export async function makeHost(config: Config, log: Logger, keeper: HostKeeper |
       lost: (error) => log.error({ error }, 'the audit log could not be written'),
     }),
   };
-}
-
-async function readOpencodeConfig(file: string | null): Promise<CellHost['opencode']> {
-  try {
-    return await readBaseConfig(file);
-  } catch (cause) {
-    throw new UserError(
-      'InvalidConfiguration',
-      `CELLS_OPENCODE_CONFIG: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        try: 'correct the file, or unset CELLS_OPENCODE_CONFIG',
-        cause,
-      },
-    );
-  }
 }

@@ -79,6 +79,14 @@ describe('cells run --dry-run', () => {
     expect([network, repositoryOfOthers, agentType, invalid].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2, 2]);
   });
 
+  test('names a configuration of OpenCode that cannot be read', async () => {
+    const words = ['run', '--dry-run', '--task-id', 'plan', '--agent-id', 'a1', 'Do it.'];
+    const { exitCode, stderr } = await startCells({ ...env, CELLS_OPENCODE_CONFIG: '/nowhere/opencode.json' }, words);
+    expect(stderr).toMatch(/^error: CELLS_OPENCODE_CONFIG: .*\/nowhere\/opencode\.json/);
+    expect(stderr).not.toContain('    at ');
+    expect(exitCode).toBe(2);
+  });
+
   test('ends with 130 on Ctrl-C, and without a word of its own', async () => {
     await using programs = await temporaryDirectory();
     const reached = join(programs.path, 'reached');
