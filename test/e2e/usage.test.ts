@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { startCells } from '../support/cells-command.ts';
+import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', TEMPORAL_CONFIG_FILE: '/dev/null' };
@@ -80,6 +82,20 @@ describe('the usage of cells', () => {
     expect(stderr).toContain('error: CELLS_PORTS=80 is not allowed: it must be a range of ports such as 9000-9999');
     expect(stderr).not.toContain('    at ');
     expect(exitCode).toBe(2);
+  });
+
+  test('names a port that there is not, also that of the Web UI beside Temporal', async () => {
+    const [none, noneForUi, model] = await Promise.all([
+      cells('dev', '--port', '99999'),
+      cells('dev', '--port', '65000'),
+      cells('scripted-model', '--script', join(root, 'examples/scripts/demo.yaml'), '--port', '65536'),
+    ]);
+    expect(none.stderr).toMatch(/^error: --port 99999 is not a port.*\n.*from 0 to 64535/);
+    expect(noneForUi.stderr).toMatch(
+      /^error: --port 65000 is not a port.*\n.*from 0 to 64535, for the Web UI's is 1000/,
+    );
+    expect(model.stderr).toMatch(/^error: --port 65536 is not a port.*\n.*from 0 to 65535;/);
+    expect([none, noneForUi, model].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2]);
   });
 
   test('completes commands and flags in bash', async () => {

@@ -15,6 +15,7 @@ import type { Cli } from '../cli.ts';
 import { endCells } from '../end-cells.ts';
 import { alone, hostLog } from '../host-log.ts';
 import { type LocalTemporal, openLocalTemporal } from '../local-temporal.ts';
+import { portFrom } from '../port.ts';
 
 interface DevFlags {
   repository?: string;
@@ -45,6 +46,8 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
       try: `with --script the model is ${scriptedModelId}`,
     });
   }
+  const port =
+    flags.port === undefined ? {} : { port: portFrom(flags.port, 64_535, ", for the Web UI's is 1000 more") };
   const signal = cli.interruption();
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'agent-cells-dev-'));
@@ -56,7 +59,7 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
       logFile: join(base.stateDirectory, 'temporal.log'),
       onStep: (line) => cli.note(line),
       signal,
-      ...(flags.port === undefined ? {} : { port: portFrom(flags.port) }),
+      ...port,
       ...(flags.dbFilename === undefined ? {} : { databaseFile: resolve(flags.dbFilename) }),
     }),
   );
@@ -109,13 +112,6 @@ function configFrom({ repository }: DevFlags, config: Config): Config {
   const place = repository ?? process.cwd();
   const known = /^[a-z][a-z0-9+.-]*:\/\/|^[\w.-]+@[\w.-]+:/i.test(place) ? place : resolve(place);
   return { ...config, repository: known, repositories: [...config.repositories, known] };
-}
-
-function portFrom(text: string): number {
-  if (/^\d{1,5}$/.test(text)) return Number(text);
-  throw new UserError('InvalidInput', `--port ${text} is not a port`, {
-    try: 'give a number from 0 to 65535; 0 is any free one',
-  });
 }
 
 /** The scripted model's provider goes into an OpenCode configuration, and its name into every agent type. */

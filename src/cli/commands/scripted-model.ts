@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { UserError } from '../../domain/user-error.ts';
 import { opencodeProvider, scriptedModelId } from '../../scripted-model/opencode-provider.ts';
 import { startScriptedModel } from '../../scripted-model/server.ts';
 import type { Cli } from '../cli.ts';
+import { portFrom } from '../port.ts';
 
 interface ScriptedModelFlags {
   script: string;
@@ -21,10 +21,8 @@ export function define(command: Command, cli: Cli): void {
 }
 
 async function serve({ script, port, json }: ScriptedModelFlags, cli: Cli): Promise<void> {
-  if (!/^\d{1,5}$/.test(port))
-    throw new UserError('InvalidInput', `--port ${port} is not a port`, { try: 'give a number from 0 to 65535' });
   const signal = cli.interruption();
-  await using model = await startScriptedModel({ file: script, port: Number(port), signal });
+  await using model = await startScriptedModel({ file: script, port: portFrom(port), signal });
   if (json)
     cli.print(JSON.stringify({ url: model.url, port: model.port, model: scriptedModelId, scripts: model.scripts }));
   else {
