@@ -97,7 +97,7 @@ const repositoryFrom = (text: string): string =>
   /^[a-z][a-z0-9+.-]*:\/\/|^[\w.-]+@[\w.-]+:/i.test(text) ? text : resolve(text);
 
 /** Bare digits are milliseconds, as in the contract. */
-const durationFrom = (text: string | undefined): string | number | undefined =>
+export const durationFrom = <Text extends string | undefined>(text: Text): Text | number =>
   text !== undefined && /^\d+$/.test(text) ? Number(text) : text;
 
 /** NaN for what is not a number: the parser of requests then says so, with the name of the field. */

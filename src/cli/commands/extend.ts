@@ -3,6 +3,7 @@ import { extendCell } from '../../client/messages.ts';
 import { UserError } from '../../domain/user-error.ts';
 import { cellArgument, cellNameOf, workflowIdFrom } from '../cell-name.ts';
 import type { Cli } from '../cli.ts';
+import { durationFrom } from '../request-flags.ts';
 import { numberWord, timeWord } from '../words.ts';
 
 interface ExtendFlags {
@@ -21,17 +22,23 @@ export function define(command: Command, cli: Cli): void {
     .action((id: string, flags: ExtendFlags) => extend(workflowIdFrom(id), flags, cli));
 }
 
-async function extend(workflowId: string, { tokens, time, json }: ExtendFlags, cli: Cli): Promise<void> {
-  if (tokens === undefined && time === undefined) {
+async function extend(workflowId: string, flags: ExtendFlags, cli: Cli): Promise<void> {
+  const more = moreFrom(flags);
+  if (Object.keys(more).length === 0) {
     throw new UserError('InvalidInput', 'nothing to extend by', { try: 'give --tokens, --time, or both' });
   }
   await using temporal = await cli.connect();
-  const extended = await extendCell(temporal.client, workflowId, {
-    ...(tokens === undefined ? {} : { tokens: Number(tokens) }),
-    ...(time === undefined ? {} : { timeout: time }),
-  });
-  if (json) return cli.print(JSON.stringify(extended));
+  const extended = await extendCell(temporal.client, workflowId, more);
+  if (flags.json) return cli.print(JSON.stringify(extended));
   cli.note(
     `${cellNameOf(workflowId)} may use ${numberWord(extended.tokenBudget)} tokens, until ${timeWord(extended.deadline)}`,
   );
+}
+
+/** What the flags ask of a cell; the cell decides which values are allowed. */
+export function moreFrom({ tokens, time }: ExtendFlags): Parameters<typeof extendCell>[2] {
+  return {
+    ...(tokens === undefined ? {} : { tokens: Number(tokens) }),
+    ...(time === undefined ? {} : { timeout: durationFrom(time) }),
+  };
 }
