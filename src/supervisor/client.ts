@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, open } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -154,6 +156,20 @@ export async function connectSupervisor(
       await agent.destroy();
     },
   };
+}
+
+/** Whether a supervisor listens for a state directory. One that was just started does in a moment. */
+export async function supervisorRuns(stateDirectory: string): Promise<boolean> {
+  const socket = connect(socketOf(stateDirectory));
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /**

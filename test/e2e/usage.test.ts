@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
@@ -96,6 +97,14 @@ describe('the usage of cells', () => {
     );
     expect(model.stderr).toMatch(/^error: --port 65536 is not a port.*\n.*from 0 to 65535;/);
     expect([none, noneForUi, model].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2]);
+  });
+
+  test('starts no supervisor to end it', async () => {
+    await using state = await temporaryDirectory();
+    const { exitCode, stderr } = await startCells({ ...env, CELLS_STATE_DIR: state.path }, ['supervisor', '--stop']);
+    expect(stderr).toBe(`no supervisor runs on ${state.path}`);
+    expect(exitCode).toBe(0);
+    expect(await readdir(state.path)).toEqual([]);
   });
 
   test('completes commands and flags in bash', async () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { UserError } from '../../domain/user-error.ts';
-import { connectSupervisor } from '../../supervisor/client.ts';
+import { connectSupervisor, supervisorRuns } from '../../supervisor/client.ts';
 import { SupervisorRunning } from '../../supervisor/lock.ts';
 import { runSupervisor } from '../../supervisor/run.ts';
 import type { Cli } from '../cli.ts';
@@ -41,7 +41,10 @@ async function run(cli: Cli): Promise<void> {
 }
 
 async function stop({ force }: SupervisorFlags, cli: Cli): Promise<void> {
-  await using supervisor = await connectSupervisor(cli.config().stateDirectory);
+  const { stateDirectory } = cli.config();
+  // To connect starts one.
+  if (!(await supervisorRuns(stateDirectory))) return cli.note(`no supervisor runs on ${stateDirectory}`);
+  await using supervisor = await connectSupervisor(stateDirectory);
   const { pid, cells } = await supervisor.info();
   if (await supervisor.stop({ force: force === true })) return cli.note(`the supervisor (process ${pid}) has ended`);
   throw new UserError(
