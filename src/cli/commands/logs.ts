@@ -31,11 +31,16 @@ export function define(command: Command, cli: Cli): void {
     .addOption(exclusive('--transcript', 'what the agent said and did', ['diff', 'follow']))
     .addOption(exclusive('--diff', 'what the agent changed', ['follow']))
     .option('-f, --follow', 'go on until the cell has ended')
-    .option('--json', 'the transcript as OpenCode keeps it')
+    .option('--json', 'with --transcript: as OpenCode keeps it')
     .action((id: string, flags: LogsFlags) => logs(workflowIdFrom(id), flags, cli));
 }
 
 async function logs(workflowId: string, flags: LogsFlags, cli: Cli): Promise<void> {
+  if (flags.json && !flags.transcript) {
+    throw new UserError('InvalidInput', '--json goes with --transcript: all else that is kept is text', {
+      try: 'leave --json out, or add --transcript',
+    });
+  }
   await using temporal = await cli.connect();
   const { described, paths } = await findLocalCell(temporal.client, workflowId, cli.config());
   if (flags.transcript) {

@@ -73,6 +73,8 @@ describe('the command', { timeout: 60_000 }, () => {
     [['show', 'x'], 'does not name a cell'],
     [['extend', 't/a'], 'nothing to extend by'],
     [['list', '--limit', 'all'], 'not a count'],
+    [['logs', 't/a', '--json'], '--json goes with --transcript'],
+    [['logs', 't/a', '--diff', '--json'], '--json goes with --transcript'],
     [['batch', '/nonexistent.yaml'], 'cannot read /nonexistent.yaml'],
   ] as const)('refuses %j before it asks Temporal, with one message and no stack', async ([argv, message]) => {
     const { code, stdout, stderr } = await cells(...argv);
