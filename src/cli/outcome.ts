@@ -57,7 +57,8 @@ function* fieldsOf(report: CellReport): Generator<readonly [label: string, value
 
 function undoneOf({ protectedPathsTouched, protectedPathsLeftOut = 0 }: CellReport): string {
   const more = protectedPathsTouched.length + protectedPathsLeftOut - 20;
-  return [...protectedPathsTouched.slice(0, 20), ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
+  const named = protectedPathsTouched.slice(0, 20).map((path) => oneLine(path, 120));
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }
 
 const letters = { added: 'A', modified: 'M', deleted: 'D', renamed: 'R' } as const;

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { startCells } from '../support/cells-command.ts';
+import { cellsScript, startCells } from '../support/cells-command.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -159,7 +160,8 @@ describe('the command cells', () => {
 
   describe('what is kept of a cell that has ended', () => {
     beforeAll(async () => {
-      const words = ['--task-id', 'kept', '--agent-id', 'a1', '--test-command', 'echo tested && test -f answer.txt'];
+      const tests = "printf '\\033]0;owned\\007tested' && test -f answer.txt";
+      const words = ['--task-id', 'kept', '--agent-id', 'a1', '--test-command', tests];
       await cells('run', ...words, 'Do it. [script: edit-file]');
     });
 
@@ -187,6 +189,24 @@ describe('the command cells', () => {
       expect(server.stdout).toContain('opencode server listening');
       expect(tests.stdout).toContain('tested');
       expect(transcript.stdout).toContain('I wrote answer.txt.');
+      expect(diff.stdout).toContain('+right');
+    });
+
+    test('is read on a terminal without what that would obey, and elsewhere as it is', async () => {
+      const onTerminal = (what: string) =>
+        execa('script', ['-qefc', `${process.execPath} ${cellsScript} logs kept/a1 ${what}`, '/dev/null'], {
+          env: fleet.env,
+          extendEnv: false,
+          input: '',
+        });
+      const [elsewhere, tests, diff] = await Promise.all([
+        cells('logs', 'kept/a1', '--test'),
+        onTerminal('--test'),
+        onTerminal('--diff'),
+      ]);
+      expect(elsewhere.stdout).toContain('\u001b]0;owned\u0007tested');
+      expect(tests.stdout).toContain(']0;ownedtested');
+      expect(tests.stdout).not.toContain('\u001b]0;');
       expect(diff.stdout).toContain('+right');
     });
 

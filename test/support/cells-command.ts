@@ -18,7 +18,8 @@ export async function cells(
   return { exitCode, stdout, stderr };
 }
 
-const script = fileURLToPath(new URL('../../bin/cells.mjs', import.meta.url));
+/** The command, as a file for Node. */
+export const cellsScript = fileURLToPath(new URL('../../bin/cells.mjs', import.meta.url));
 
 /** Starts the command as a user has it, by its script. Its standard input is empty unless there is an `input`. */
 export function startCells(
@@ -26,7 +27,7 @@ export function startCells(
   commandArguments: readonly string[],
   options: { input?: string; cwd?: string } = {},
 ) {
-  return execa(process.execPath, [script, ...commandArguments], {
+  return execa(process.execPath, [cellsScript, ...commandArguments], {
     env,
     extendEnv: false,
     input: '',

@@ -44,20 +44,20 @@ async function logs(workflowId: string, flags: LogsFlags, cli: Cli): Promise<voi
   await using temporal = await cli.connect();
   const { described, paths } = await findLocalCell(temporal.client, workflowId, cli.config());
   if (flags.transcript) {
-    const content = await readFile(
-      await existing(paths.transcript, 'it is written when the agent has finished'),
-      'utf8',
-    );
-    return cli.print(flags.json ? content : renderTranscript(JSON.parse(content), cli.colors));
+    const content = await readFile(await existing(paths.transcript, 'it is written when the agent has finished'));
+    if (flags.json) return write(content, cli, '\n');
+    return cli.print(renderTranscript(JSON.parse(content.toString('utf8')), cli.colors));
   }
   if (flags.diff)
-    return cli.print(
-      await readFile(await existing(paths.diff, 'it is written when the work is committed or reverted'), 'utf8'),
+    return write(
+      await readFile(await existing(paths.diff, 'it is written when the work is committed or reverted')),
+      cli,
+      '\n',
     );
   const find = () => (flags.test ? lastTest(paths) : Promise.resolve(paths.serverLog));
   if (!flags.follow || described.outcome !== null) {
     const hint = flags.test ? 'the test command has not run' : 'the server was not started';
-    return void cli.stdout.write(await readFile(await existing(await find(), hint), 'utf8'));
+    return write(await readFile(await existing(await find(), hint)), cli);
   }
   using ended = new DisposableStack();
   const running = new AbortController();
@@ -69,6 +69,12 @@ async function logs(workflowId: string, flags: LogsFlags, cli: Cli): Promise<voi
   });
   void watching.finally(() => running.abort()).catch(() => {});
   await follow(find, cli, AbortSignal.any([signal, running.signal]));
+}
+
+/** Byte for byte; to a terminal without what it would obey, for an agent may have written it. */
+function write(bytes: Buffer, { stdout }: Cli, end = ''): void {
+  stdout.write(stdout.isTTY ? harmless(bytes.toString('utf8')) : bytes);
+  stdout.write(end);
 }
 
 /** Settles when the cell has ended. */
@@ -100,7 +106,7 @@ async function copyFrom(file: string, offset: number, cli: Cli): Promise<number>
   let copied = 0;
   for await (const chunk of handle.createReadStream({ start: offset, autoClose: false })) {
     const bytes: Buffer = chunk;
-    cli.stdout.write(cli.stdout.isTTY ? harmless(bytes.toString('utf8')) : bytes);
+    write(bytes, cli);
     copied += bytes.length;
   }
   return copied;

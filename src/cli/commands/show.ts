@@ -39,7 +39,7 @@ async function show(workflowId: string, { follow, json }: ShowFlags, cli: Cli): 
   }
   const cell = await describeCell(temporal.client, workflowId);
   const shown = { ...cell, thisHost: cell.queue === null ? null : await thisHost(cli) };
-  cli.print(json ? JSON.stringify(jsonOf(shown)) : render(shown, cli.colors));
+  cli.print(json ? JSON.stringify(jsonOf(shown)) : renderCell(shown, cli.colors));
 }
 
 /** With what the worker of this host says of claims, while the cell waits for a host and there is such a worker. */
@@ -56,7 +56,8 @@ function jsonOf({ outcome, ...cell }: ShownCell): Record<string, unknown> {
   return { ...cell, outcome: outcome === null ? null : outcomeJson(outcome) };
 }
 
-function render(cell: ShownCell, colors: Colors): string {
+/** A cell for a person. */
+export function renderCell(cell: ShownCell, colors: Colors): string {
   const { listing, state, outcome } = cell;
   const name = cellNameOf(listing.workflowId);
   const parts = [
@@ -82,7 +83,7 @@ function renderRunning(
     `${colors.cyan(`${state.lifecycle}/${state.step}`)}  ${colors.bold(name)} for ${durationWord(Date.now() - listing.startedAt)}`,
     fields(
       [
-        ...(state.waitingFor === null ? [] : [['waits for', state.waitingFor] as const]),
+        ...(state.waitingFor === null ? [] : [['waits for', oneLine(state.waitingFor, 200)] as const]),
         ...(state.memoryAlert === null ? [] : [['memory', state.memoryAlert] as const]),
         ...(queue === null ? [] : [['because', queue.why] as const]),
         ...(host === null ? [] : [[host.host, `claims cells: ${admissionWord(host)}`] as const]),

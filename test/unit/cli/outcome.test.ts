@@ -69,6 +69,12 @@ describe('how a cell ended', () => {
     expect(text).toContain('f19, and 80 more (protected)');
   });
 
+  test('names files without what a terminal would obey', () => {
+    const touched = { protectedPathsTouched: ['test/a.ts', '\u001b]0;owned\u0007.test.ts'] };
+    const text = renderOutcome('t/a', { kind: 'verdict', result: resultOf(touched) }, colors);
+    expect(text).toContain('undone    test/a.ts, ]0;owned .test.ts (protected)');
+  });
+
   test('is the result itself for a program', () => {
     expect(outcomeJson(committed)).toEqual(resultOf());
   });
