@@ -60,8 +60,14 @@ export function unlessAbsent(error: unknown): null {
   return null;
 }
 
-/** Whether nobody listens where the engine should be, or nobody that this user may ask: then it has nothing of ours. */
+/** Whether nobody listens where the engine should be. */
 export function isUnreachable(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EACCES', 'EPERM'].includes(code);
+  return ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code);
+}
+
+/** Whether this user may not ask the engine: it has nothing that this user made. That something of it is gone, nobody has seen. */
+export function isClosed(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['EACCES', 'EPERM'].includes(code);
 }

@@ -1,6 +1,6 @@
 import type Dockerode from 'dockerode';
 import { removeContainer } from './attached.ts';
-import { type Engine, isUnreachable } from './client.ts';
+import { type Engine, isClosed, isUnreachable } from './client.ts';
 import { cellLabel, labelled, type Whose } from './labels.ts';
 
 /** An engine that lists its containers at all does so within this time, milliseconds. */
@@ -27,12 +27,16 @@ export async function removeContainers(engine: Engine, whose: Whose): Promise<vo
   await Promise.all(found.map(({ Id }) => removeContainer(engine.getContainer(Id))));
 }
 
-/** The cells that have a container of which this holds, in order. */
+/** The cells that have a container of which this holds, in order. None where the engine is closed to this user. */
 export async function cellsWith(
   engine: Engine | null,
   owner: string,
   holds: (container: Dockerode.ContainerInfo) => boolean,
 ): Promise<string[]> {
-  const found = (await containersOf(engine, { owner })).filter(holds);
+  const containers = await containersOf(engine, { owner }).catch((error: unknown) => {
+    if (isClosed(error)) return [];
+    throw error;
+  });
+  const found = containers.filter(holds);
   return [...new Set(found.flatMap(({ Labels }) => Labels[cellLabel] ?? []))].toSorted();
 }

@@ -32,6 +32,7 @@ test('the trash of a worker that died is emptied of directories that nobody may 
   expect(await readdir(trash)).toEqual([]);
 });
 
+// Only root can make what belongs to another user.
 test.runIf(asRoot)(
   'what in the trash cannot be deleted is named in the log, and keeps nothing else in it',
   async () => {

@@ -45,10 +45,12 @@ describe('a fault of the provider', () => {
           if (read > 7_000_000) return;
           if (read === 0) {
             socket.write('HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{');
+            // For so long the gateway cannot send the rest: the head of the answer is there before the request has been sent.
             socket.pause();
             setTimeout(() => socket.resume(), 100);
           }
           read += chunk.length;
+          // Not at once, so that what is counted when the request has been sent would have been counted.
           if (read > 7_000_000) setTimeout(() => socket.end('}'), 100);
         });
     });

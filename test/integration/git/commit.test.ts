@@ -19,6 +19,7 @@ async function work(cell: Cell, content = 'work\n') {
   return { gitDirectory, baseCommit, cellId, tree, branch, date, message: 'Do the task\n\nAs asked.' };
 }
 
+/** A disk that is full is one that was mounted for it, which not every user, or container, may do. */
 const mounts = await canMount();
 
 describe('committing', () => {

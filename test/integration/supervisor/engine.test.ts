@@ -39,10 +39,14 @@ test.for([
     await waitUntil(() => existsSync(socketOf(stateDirectory)));
     await using client = await connectSupervisor(stateDirectory, { docker });
     expect((await client.info()).pid).toBe(supervisor.pid);
-    // It looks every second.
+    // It looks every second, by a timer of its own that tells nobody: nothing else says that it has looked.
     const { startedAt } = await client.info();
     await waitUntil(() => Date.now() > startedAt + 2_500);
     expect(await client.info()).toMatchObject({ pid: supervisor.pid, cells: [] });
+    if (mode === 0) {
+      const destroyed = client.call('/destroy', { runtime: 'docker', cellId: '0123456789abcdef' });
+      await expect(destroyed, 'nobody has seen that it is gone').rejects.toThrow('EACCES');
+    }
     await endSupervisor(client);
     expect(await isRunning(supervisor.pid ?? 0)).toBe(false);
   } finally {
