@@ -61,6 +61,8 @@ async function openSocket(
   await rm(path, { force: true });
   stack.defer(() => rm(path, { force: true }));
   await listen(stack, enter, { path });
+  // Above it is a directory of the cell, which nobody else enters. A mask for the moment would go for all that other threads make, too.
+  await chmod(path, 0o600);
   if (uid !== undefined) await chown(path, uid, uid);
   return { kind: 'socket', path };
 }
@@ -93,13 +95,7 @@ async function listen(stack: AsyncDisposableStack, handle: Handler, where: Liste
   server.maxConnections = mostConnections;
   // OpenCode keeps connections for its next step; one that closes just then would look like a fault of the provider.
   server.keepAliveTimeout = 0;
-  // The socket is made within this call, and nothing else is: the mode of what others make is theirs.
-  const before = process.umask(0o177);
-  try {
-    server.listen(where);
-  } finally {
-    process.umask(before);
-  }
+  server.listen(where);
   await once(server, 'listening');
   stack.defer(async () => {
     const closed = new Promise((resolve) => server.close(resolve));

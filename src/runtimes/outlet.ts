@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chown, rm } from 'node:fs/promises';
+import { chmod, chown, rm } from 'node:fs/promises';
 import { type LookupFunction, type Socket, type TcpNetConnectOpts, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
@@ -22,6 +22,8 @@ export async function openOutlet(
   for (const [index, target] of allow.entries()) {
     const path = join(directory, allowSocketName(index));
     stack.use(await openWay(path, target, lookup));
+    // The directory is in one of the cell, which nobody else enters. A mask for the moment would go for all that other threads make, too.
+    await chmod(path, 0o600);
     if (user !== null) await chown(path, user, user);
   }
   const owned = stack.move();
@@ -44,12 +46,7 @@ async function openWay(path: string, target: string, lookup?: LookupFunction): P
   });
   // A socket that lies there is what an earlier run left.
   await rm(path, { force: true });
-  const before = process.umask(0o177);
-  try {
-    server.listen(path);
-  } finally {
-    process.umask(before);
-  }
+  server.listen(path);
   await once(server, 'listening');
   return {
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
 import { cellUser } from './cell-user.ts';
@@ -41,7 +41,9 @@ export function createCellWays(lookup?: LookupFunction): CellWays {
         await rm(join(inlet, serverSocketName), { force: true });
       }
       if (outlet === null) return;
-      await mkdir(outlet, { recursive: true, mode: 0o755 });
+      await mkdir(outlet, { recursive: true });
+      // The cell passes through it and changes nothing in it, whatever the mask of this process is.
+      await chmod(outlet, 0o755);
       await closeOutlet(`${cellId}/${part}`);
       outlets.set(`${cellId}/${part}`, await openOutlet(outlet, allow, cellUser(cellId), lookup));
     },

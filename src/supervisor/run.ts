@@ -142,13 +142,14 @@ const sayLost = (error: unknown): void => console.error('the audit log could not
 async function listen(server: Server, socket: string): Promise<void> {
   // We hold the lock: a socket that lies there is what a killed one left.
   await rm(socket, { force: true });
+  // It is made within this call. The mask is that of other threads as well, which make nothing yet.
   const before = process.umask(0o177);
   try {
     server.listen(socket);
-    await once(server, 'listening');
   } finally {
     process.umask(before);
   }
+  await once(server, 'listening');
   await chmod(socket, 0o600);
 }
 

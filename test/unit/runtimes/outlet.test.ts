@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { mkdir, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -18,4 +19,22 @@ test('a way to a target that cannot be connected to ends what comes there, and t
   const ask = (index: number) => text(connect(join(directory.path, allowSocketName(index))));
   expect(await ask(0)).toBe('');
   expect(await ask(1)).toBe('hello');
+});
+
+test('opening ways leaves the mode of directories alone that are made at the same time', async () => {
+  await using directory = await temporaryDirectory();
+  const allow = Array.from({ length: 500 }, (_, index) => `db-${index}:5432`);
+  let open = false;
+  const modes = new Set<number>();
+  const make = async (maker: number) => {
+    for (let index = 0; !open; index += 1) {
+      const path = join(directory.path, `${maker}-${index}`);
+      await mkdir(path);
+      modes.add((await stat(path)).mode & 0o777);
+    }
+  };
+  const making = [make(1), make(2)];
+  await using _outlet = await openOutlet(directory.path, allow, null).finally(() => (open = true));
+  await Promise.all(making);
+  expect(modes).toEqual(new Set([0o777 & ~process.umask()]));
 });
