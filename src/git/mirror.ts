@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { RepositoryError } from './errors.ts';
 import { git, GitFailed } from './git.ts';
+import { removeTree } from './remove-worktree.ts';
 import { withRepositoryLock } from './repository-lock.ts';
 
 /**
@@ -39,8 +40,18 @@ async function lastFetch(gitDirectory: string): Promise<number> {
 }
 
 async function makeAndFetch(url: string, gitDirectory: string, signal?: AbortSignal): Promise<void> {
-  await git(['init', '--bare', '--quiet', '--initial-branch=main'], { inspect: gitDirectory }, { signal });
-  await fetch(url, gitDirectory, signal);
+  const init = ['init', '--bare', '--quiet', '--initial-branch=main'];
+  await git(init, { inspect: gitDirectory }, { signal });
+  try {
+    await fetch(url, gitDirectory, signal);
+  } catch (error) {
+    // How a remote makes its ids is only known from its answer. A mirror that has anything is kept as it is.
+    if (!(error instanceof Error && /mismatched algorithms/.test(error.message))) throw error;
+    if ((await git(['for-each-ref', '--count=1'], { gitDirectory }, { signal })) !== '') throw error;
+    await Promise.all((await readdir(gitDirectory)).map((name) => removeTree(join(gitDirectory, name))));
+    await git([...init, '--object-format=sha256'], { inspect: gitDirectory }, { signal });
+    await fetch(url, gitDirectory, signal);
+  }
 }
 
 function isLocked(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { commitTree } from '../../../src/git/commit.ts';
@@ -10,7 +10,7 @@ import { snapshotTree } from '../../../src/git/tree.ts';
 import { findTipOf, openRepository, resolveBase } from '../../../src/git/repository.ts';
 import { addWorktree } from '../../../src/git/worktree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { temporaryRepository } from '../../support/temporary-repository.ts';
+import { repositoryAt, temporaryRepository } from '../../support/temporary-repository.ts';
 import { date } from './life.ts';
 
 async function remote() {
@@ -128,6 +128,45 @@ describe('the mirror of a URL', () => {
     await rm(join(gitDirectory, 'objects'), { recursive: true });
     await rm(join(gitDirectory, 'refs'), { recursive: true });
     await origin.open();
+    expect(await resolveBase(gitDirectory, 'main')).toBe(origin.repository.commit);
+  });
+
+  test('has ids as its remote makes them', async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'origin');
+    const origin = repositoryAt(path);
+    await mkdir(path);
+    await origin.git('init', '--quiet', '--initial-branch=main', '--object-format=sha256');
+    const identity = ['-c', 'user.name=Test', '-c', 'user.email=test@example.invalid'];
+    await origin.git(...identity, 'commit', '--allow-empty', '--quiet', '--message', 'First commit');
+    const url = `file://${path}`;
+    for (const _attempt of ['made', 'found']) {
+      const { gitDirectory } = await openRepository({
+        repository: url,
+        allowed: [url],
+        mirrorsDirectory: directory.path,
+      });
+      expect(await resolveBase(gitDirectory, 'main')).toBe(await origin.git('rev-parse', 'HEAD'));
+    }
+  });
+
+  test('that has something is kept where another repository took the place of its remote', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    await rm(join(origin.repository.path, '.git'), { recursive: true });
+    await origin.repository.git('init', '--quiet', '--initial-branch=main', '--object-format=sha256');
+    await origin.repository.git(
+      '-c',
+      'user.name=Test',
+      '-c',
+      'user.email=t@example.invalid',
+      'commit',
+      '--allow-empty',
+      '--quiet',
+      '-m',
+      'x',
+    );
+    await expect(origin.open()).rejects.toThrow('mismatched algorithms');
     expect(await resolveBase(gitDirectory, 'main')).toBe(origin.repository.commit);
   });
 
