@@ -133,15 +133,14 @@ const resources = v.strictObject({
   pids: v.exactOptional(wholeNumber(1, 4_194_304)),
 });
 
+/** What `network.allow` names: an address, or a name of the host's or of a service, which may have an underscore. */
+export const networkTarget = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._-]{1,253}:[1-9]\d{0,4}$/, 'must have the form host:port'),
+);
+
 const network = v.union(
-  [
-    v.literal('none'),
-    v.strictObject({
-      allow: v.array(
-        v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,253}:[1-9]\d{0,4}$/, 'must have the form host:port')),
-      ),
-    }),
-  ],
+  [v.literal('none'), v.strictObject({ allow: v.array(networkTarget) })],
   'must be "none" or {allow: ["host:port", …]}',
 );
 

@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import * as v from 'valibot';
+import { impossibleIn } from '../../domain/impossible.ts';
+import { networkTarget } from '../../domain/request.ts';
 import { UserError } from '../../domain/user-error.ts';
 import { checkTargets, hasNetwork, repairNetwork, type TargetState } from '../../runtimes/docker/network.ts';
 import { networkOf } from '../../runtimes/docker/services.ts';
@@ -62,9 +65,10 @@ function print(project: string, network: boolean, states: readonly TargetState[]
   cli.print(renderTable(['target', 'found by', 'address', 'state'], rows, cli.colors));
 }
 
-/** @throws UserError for what is no target */
+/** @throws UserError for what no request can name */
 function parse(targets: readonly string[]): void {
-  const wrong = targets.find((target) => !/^[A-Za-z0-9][A-Za-z0-9._-]*:\d{1,5}$/.test(target));
-  if (wrong !== undefined)
-    throw new UserError('InvalidInput', `${wrong} is not a target`, { try: 'give host:port, such as db:5432' });
+  const wrong = targets.find((target): boolean => !v.is(networkTarget, target));
+  const why =
+    wrong === undefined ? impossibleIn({ network: { allow: [...targets] } })?.why : `${wrong} is not a target`;
+  if (why !== undefined) throw new UserError('InvalidInput', why, { try: 'give host:port, such as db:5432' });
 }

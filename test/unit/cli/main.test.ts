@@ -75,6 +75,8 @@ describe('the command', { timeout: 60_000 }, () => {
     [['list', '--limit', 'all'], 'not a count'],
     [['logs', 't/a', '--json'], '--json goes with --transcript'],
     [['logs', 't/a', '--diff', '--json'], '--json goes with --transcript'],
+    [['network', 'validate', 'db'], 'db is not a target'],
+    [['network', 'validate', 'db:99999'], 'db:99999: a port is at most 65535'],
     [['batch', '/nonexistent.yaml'], 'cannot read /nonexistent.yaml'],
   ] as const)('refuses %j before it asks Temporal, with one message and no stack', async ([argv, message]) => {
     const { code, stdout, stderr } = await cells(...argv);

@@ -44,7 +44,7 @@ describe('a request that names everything', () => {
       tokenBudget: 1,
       runtime: 'process',
       resources: { memory: '768m', cpus: 0.5, pids: 100 },
-      network: { allow: ['registry.example.com:443'] },
+      network: { allow: ['registry.example.com:443', 'main_db:5432'] },
       env: { NODE_ENV: 'test', DATABASE_URL: '' },
       commitMessage: 'Fix it',
       priority: { priorityKey: 1, fairnessKey: 'team', fairnessWeight: 2.5 },
