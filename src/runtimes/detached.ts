@@ -138,7 +138,8 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
       const earlier = runs.get(name) ?? Promise.resolve();
       const terms = { env, isOurs, earlier, group, launch, graceMs, outputLimitBytes };
       const run = watchingMemory(cellId, () => runCommand(command, terms, signal));
-      const over = run.then(ended, ended);
+      // One that is called off before it begins is over at once, and those before it may not be.
+      const over = Promise.all([earlier, run.then(ended, ended)]).then(() => undefined);
       runs.set(name, over);
       void over.then(() => runs.get(name) === over && runs.delete(name));
       return run;

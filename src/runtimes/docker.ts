@@ -114,15 +114,17 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
       const { cellId, execId } = command;
       const part = commandPart(execId);
       const name = `${cellId}/${part}`;
+      const earlier = runs.get(name) ?? Promise.resolve();
       const terms = {
         start: (until: AbortSignal) => launch(command, part, { [execMarker]: execId }, until),
-        earlier: runs.get(name) ?? Promise.resolve(),
+        earlier,
         endOthers: async () => void (await endAll(cellId, part)),
         outputLimitBytes,
       };
       const run = runInContainer(command, terms, signal);
       const ended = () => ways.close(cellId, part).catch(() => undefined);
-      const over = run.then(ended, ended);
+      // One that is called off before it begins is over at once, and those before it may not be.
+      const over = Promise.all([earlier, run.then(ended, ended)]).then(() => undefined);
       runs.set(name, over);
       void over.then(() => runs.get(name) === over && runs.delete(name));
       return run;

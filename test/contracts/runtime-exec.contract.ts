@@ -154,6 +154,18 @@ export function execContract(newCell: () => Promise<CellUnderTest>, unpromised: 
       expect(await earlier).toMatchObject({ exitCode: null });
       expect(await result).toMatchObject({ exitCode: 3, leftovers: 0 });
     });
+
+    test('is not cut short either when a run between the two was called off before it began', async () => {
+      await using cell = await newCell();
+      const earlier = cell.runtime.exec(cell.command(['sleep', '300']), never);
+      await cell.waitForProcesses(1);
+      const between = cell.runtime.exec(cell.command(['true']), AbortSignal.abort(new Error('cancelled')));
+      await expect(between).rejects.toThrow('cancelled');
+      const logFile = `${cell.logFile}.again`;
+      const result = cell.runtime.exec(cell.command(['/bin/sh', '-c', 'sleep 0.5; exit 3'], { logFile }), never);
+      expect(await earlier).toMatchObject({ exitCode: null });
+      expect(await result).toMatchObject({ exitCode: 3, leftovers: 0 });
+    });
   });
 }
 
