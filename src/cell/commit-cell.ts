@@ -11,20 +11,14 @@ import { messageOfCommit } from './commit-message.ts';
 import { endProcessesAhead } from './end-processes.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
-import { type OpenCell, openCell } from './open-cell.ts';
+import { openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { whileAtRest } from './while-at-rest.ts';
 import writeFileAtomic from 'write-file-atomic';
 
-/** Commits the tree that was tested, or what is there now when nothing was tested. The agent is not needed any more after that. */
+/** Ends the agent, and commits the tree that was tested, or what is there now when nothing was tested. */
 export async function commitCell(host: CellHost, input: CommitInput): Promise<CommitReport> {
   const cell = await openCell(host, input.cellId);
-  const report = await commit(host, cell, input);
-  endProcessesAhead(host, cell.lease);
-  return report;
-}
-
-async function commit(host: CellHost, cell: OpenCell, input: CommitInput): Promise<CommitReport> {
   const stillOurs = await raiseFence(host, input.cellId);
   const { gitDirectory, baseCommit, lease } = cell;
   const paths = cellPaths(host.stateDirectory, input.cellId);
@@ -34,6 +28,7 @@ async function commit(host: CellHost, cell: OpenCell, input: CommitInput): Promi
           snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths }),
         )
       : { tree: input.tree, protectedPathsTouched: [] };
+  endProcessesAhead(host, lease);
   const touched = namedProtectedPaths(protectedPathsTouched);
   if (tree === (await treeOf(gitDirectory, baseCommit))) return { kind: 'unchanged', ...touched };
 

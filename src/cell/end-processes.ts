@@ -8,8 +8,8 @@ const begun = new WeakMap<CellHost, Map<string, Promise<number>>>();
 type Ended = Pick<Lease, 'cellId' | 'runtime'>;
 
 /**
- * Begins to end every process of a cell whose work is done, and does not wait for it: a server takes some thirty milliseconds to go, which is
- * as long as Temporal takes to hand over the next step.
+ * Begins to end every process of a cell whose work is done, and does not wait for it: a server takes some thirty milliseconds to go, and a
+ * sandbox twice that, in which the work is committed and Temporal hands over the next step.
  */
 export function endProcessesAhead(host: CellHost, cell: Ended): void {
   const ending = end(host, cell);
