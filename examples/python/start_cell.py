@@ -9,6 +9,7 @@ queue, the workflow type, the query and the failure types. The server is found b
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,4 +109,8 @@ def fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    code = asyncio.run(main())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of the SDK may be at work still, and abort a process whose interpreter ends (temporalio/sdk-python, issue 300).
+    os._exit(code)
