@@ -50,6 +50,8 @@ describe('a worker that ends while an agent is at work', () => {
   test('time and again while the cell is made, does not fail it', { timeout: 300_000 }, async () => {
     await using held = await holdSpawns(fleet.repository.path);
     const cell = await fleet.start('often', { agentId: 'spawned', env: { CELL_NAME: 'z', GO: '1' } });
+    // The claim is a step before it, which begins once.
+    await waitUntil(async () => (await cellIdOf(fleet, cell)) !== null, 60_000);
     for (const [index, signal] of (['SIGTERM', 'SIGTERM', 'SIGTERM', 'SIGTERM', 'SIGKILL'] as const).entries()) {
       await waitUntil(async () => (await begunAttempts(fleet, cell)) > index, 60_000);
       await fleet.worker.end(signal);
