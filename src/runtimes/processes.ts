@@ -109,6 +109,12 @@ export function isAtRest(process: ProcessIdentity): boolean {
   return stat === null || stat.startTime !== process.startTime || stat.dead || stat.stopped;
 }
 
+/** Whether that very process waits in the kernel for what no signal but SIGKILL ends, as one does that called `vfork` until its child is another program. */
+export function waitsInKernel(process: ProcessIdentity): boolean {
+  const stat = readStat(process.pid);
+  return stat !== null && stat.startTime === process.startTime && stat.waitsInKernel;
+}
+
 /** Identifies this boot of the machine: no process of another boot can be living. */
 export function currentBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -139,6 +145,7 @@ interface Stat {
   dead: boolean;
   /** By a signal, or by who traces it. */
   stopped: boolean;
+  waitsInKernel: boolean;
   /**
    * The first thread ended and others run on: the process is listed as a zombie, and is not one. A thread that is exiting runs no
    * program any more, though giving back the memory of the process may take it a while.
@@ -166,6 +173,7 @@ function readStat(pid: number): Stat | null {
     startTime,
     dead: ended && !leaderEnded,
     stopped: /^t$/i.test(state),
+    waitsInKernel: state === 'D',
     leaderEnded,
     ofKernel,
   };

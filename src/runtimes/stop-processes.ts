@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { findOurs, send } from './end-processes.ts';
-import { isAtRest, type ProcessEntry } from './processes.ts';
+import { isAtRest, type ProcessEntry, waitsInKernel } from './processes.ts';
 
 /** Between two scans, milliseconds. */
 const betweenScansMs = 5;
@@ -29,6 +29,9 @@ export async function stopProcesses(isOurs: (process: ProcessEntry) => boolean):
       throw new Error(`processes do not stop: ${moving.map((process) => process.pid).join(', ')}`);
     }
     for (const process of moving) send('SIGSTOP', process);
+    // Who called `vfork` comes to rest once its child is another program, which that cannot become while it is stopped.
+    const waiting = new Set(moving.filter(waitsInKernel).map(({ pid }) => pid));
+    for (const process of ours) if (waiting.has(process.parent)) send('SIGCONT', process);
     if (quiet < 2) await delay(betweenScansMs);
   }
   return { [Symbol.asyncDispose]: () => Promise.resolve(goOn()) };
