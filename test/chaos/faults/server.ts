@@ -9,7 +9,7 @@ const kill = (fault: string, signal: NodeJS.Signals, pairs: readonly Omit<Pair, 
 
 const committed = ['committed'];
 
-/** What happens to the OpenCode server of a cell. */
+/** What happens to the OpenCode server of a cell. It ends by itself when the commit or the revert begins. */
 export const serverFaults: readonly Fault[] = [
   {
     name: 'server SIGKILL',
@@ -19,7 +19,6 @@ export const serverFaults: readonly Fault[] = [
       { step: 'execute', moment: 'prompt', script: 'thinks', verdicts: committed, turnsLost: 1 },
       { step: 'test', verdicts: committed },
       { step: 'repair', verdicts: committed, turnsLost: 1 },
-      { step: 'commit', verdicts: committed },
     ]),
   },
   {
