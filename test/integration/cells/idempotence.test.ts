@@ -1,5 +1,5 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { proveServer } from '../../../src/opencode/server.ts';
 import { copyWork } from '../../../src/cell/copy-work.ts';
@@ -7,9 +7,10 @@ import { cellPaths } from '../../../src/cell/paths.ts';
 import { cellSecret } from '../../../src/cell/secret.ts';
 import { type CellHostUnderTest, type Steps, ownerOf, requestOf, startCellHost } from '../../support/cell-host.ts';
 import { isServer, leasesIn, serverIn } from '../../support/host-state.ts';
-import { processesMarked } from '../../support/processes.ts';
+import { isRunning, processesMarked } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
 import { places, turnsOf } from '../../support/turns.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 import { cellMarker } from '../../../src/domain/names.ts';
 
 const tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
@@ -87,6 +88,22 @@ describe('a step that runs a second time, in another worker process, finds what 
     expect(first.alreadyGone).toEqual([]);
     expect((await again.teardownCell({ cellId })).released).toEqual([]);
     expect(await remainsOf(place, cellId)).toEqual([]);
+  });
+
+  test('a commit the tested tree, and the agent ended, where the first failed', async () => {
+    ({ cellId } = await place.spawn({ agentId: 'locked' }));
+    await place.steps.executePrompt(prompt('edit-other'));
+    const { tree } = await place.steps.runTests(tests('true'));
+    const server = await serverIn(place.stateDirectory, cellId);
+    const lock = join(place.repository.path, '.git', 'refs', 'heads', 'cells', 'task', 'locked.lock');
+    await mkdir(dirname(lock), { recursive: true });
+    await writeFile(lock, '');
+    const commit = { cellId, tree, protectedPaths: [], commitMessage: null, summary: 'Done.', tokens };
+    await expect(place.steps.commitWork(commit)).rejects.toThrow('locked');
+    await waitUntil(async () => !(await isRunning(server)));
+    await rm(lock);
+    expect(await again.commitWork(commit)).toMatchObject({ kind: 'committed' });
+    await place.steps.teardownCell({ cellId });
   });
 
   test('a revert the work that the first has kept', async () => {

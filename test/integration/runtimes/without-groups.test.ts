@@ -22,6 +22,7 @@ describe('the process runtime on a host without control groups', () => {
       await waitUntil(async () => (await counted()) > earlier);
       await using _pause = await cell.runtime.pause(cell.cellId);
       const before = await counted();
+      // That nothing comes cannot be waited for: many rounds of a loop that runs go by in this.
       await delay(20);
       expect(await counted()).toBe(before);
     }
