@@ -6,7 +6,10 @@ import { messageOf } from './failure.ts';
 /** How often a step may fail for a reason of its own, before it is given up. */
 const limit = 5;
 
-/** Of the steps that this worker has tried and that have not ended. A new worker may well be free of the fault: it counts anew. */
+/** So many steps are remembered. What failed and is never tried again here, for its cell has ended or moved on, is forgotten in time. */
+const remembered = 1000;
+
+/** Of the steps that failed here, the latest last. A new worker may well be free of the fault: it counts anew. */
 const faults = new Map<string, number>();
 
 /**
@@ -25,8 +28,10 @@ export const untilFaulty =
       return output;
     } catch (error) {
       const count = cancellationSignal.aborted || isGivenBack(error) ? 0 : (faults.get(key) ?? 0) + 1;
+      faults.delete(key);
       if (0 < count && count < limit) faults.set(key, count);
-      else faults.delete(key);
+      const [oldest] = faults.keys();
+      if (oldest !== undefined && faults.size > remembered) faults.delete(oldest);
       throw count < limit ? error : asLast(error);
     }
   };

@@ -59,3 +59,16 @@ test('the ends of workers do not count, nor what was before a success, nor what 
   for (const _ of [1, 2, 3, 4, 5, 6]) expect(isLast(await step.shutDown())).toBe(false);
   expect(isLast(await step.fail())).toBe(false);
 });
+
+test('of a thousand steps that fail later none makes a worker remember more: what failed first is forgotten', async () => {
+  const first = attempts('first');
+  const again = attempts('again');
+  for (const _ of [1, 2, 3, 4]) await first.fail();
+  for (const _ of [1, 2, 3]) await again.fail();
+  for (const cell of Array.from({ length: 998 }, (_, index) => `later ${index}`)) await attempts(cell).fail();
+  await again.fail();
+  await attempts('last').fail();
+  await attempts('the very last').fail();
+  expect(isLast(await again.fail())).toBe(true);
+  expect(isLast(await first.fail())).toBe(false);
+});
