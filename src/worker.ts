@@ -26,7 +26,7 @@ import { gatewayMetrics } from './worker/gateway-metrics.ts';
 import { identityOnHostQueue, refuseTwin } from './worker/host-twin.ts';
 import { makeHost } from './worker/make-host.ts';
 import { startMetricsServer } from './worker/metrics-server.ts';
-import { startReaping } from './worker/reaping.ts';
+import { askTemporal, startReaping } from './worker/reaping.ts';
 import { startSampling } from './worker/sampling.ts';
 import { registerSearchAttributes } from './worker/search-attributes.ts';
 import { type Workers, serve } from './worker/serve.ts';
@@ -128,7 +128,7 @@ export async function runWorker(config: Config, run: WorkerRun): Promise<void> {
     }),
   );
   const whenReady = () => ready?.({ hostId: config.hostId, metricsUrl: `${server.url}/metrics` });
-  await serve(workers, host, { signal, stop, ready: whenReady });
+  await serve(workers, host, { signal, stop, isOpen: askTemporal(client), ready: whenReady });
 }
 
 /** One of another version that was needed when we came stays. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from '@temporalio/worker';
 import type { CellHost } from '../cell/host.ts';
+import type { IsOpen } from '../cell/reaper.ts';
 import { type StopPlan, settleCells } from './stop-plan.ts';
 
 /** The parts of a worker, by the queue that each serves. */
@@ -14,6 +15,8 @@ export interface Serving {
   /** Ends the worker by its plan. */
   signal: AbortSignal;
   stop: StopPlan;
+  /** Whether the run of a cell goes on. */
+  isOpen: IsOpen;
   /** Called once the queues are served. */
   ready: () => void;
 }
@@ -25,7 +28,7 @@ export interface Serving {
 const lastClaims = 3_000;
 
 /** Serves all queues or none, until the signal aborts: then claims end first, next the cells as the plan says, last the rest. */
-export async function serve(workers: Workers, host: CellHost, { signal, stop, ready }: Serving): Promise<void> {
+export async function serve(workers: Workers, host: CellHost, { signal, stop, isOpen, ready }: Serving): Promise<void> {
   const failed = new AbortController();
   const claims = workers.claims.run();
   const others = [workers.workflows.run(), workers.steps.run()];
@@ -38,7 +41,7 @@ export async function serve(workers: Workers, host: CellHost, { signal, stop, re
   shutDown(workers.claims);
   if (stop.kind !== 'leave' && !failed.signal.aborted) {
     await Promise.race([claims, aborted(failed.signal), sleep(lastClaims, undefined, { ref: false })]);
-    await settleCells(host, stop, failed.signal);
+    await settleCells(host, stop, isOpen, failed.signal);
   }
   shutDown(workers.workflows);
   shutDown(workers.steps);

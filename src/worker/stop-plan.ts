@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HostCloses, closeCell } from '../cell/close-cell.ts';
 import type { CellHost } from '../cell/host.ts';
+import type { Lease } from '../cell/lease.ts';
+import type { IsOpen } from '../cell/reaper.ts';
 
 /** What becomes of the cells of a host when its worker is told to end. `limitMs` is how long the worker stays for them. */
 export type StopPlan =
@@ -14,19 +16,24 @@ export type StopPlan =
 /** How often it is said how many cells are still waited for, milliseconds; and whenever their number changes. */
 const remindEvery = 30_000;
 const lookEvery = 250;
+/** How long a worker stays for the verdicts of cells that have ended, milliseconds: their workflows need it for one more moment. */
+const lastVerdicts = 10_000;
 
 /**
  * Carries out the plan, after the last claim of the host and while its steps and the workflows are still served.
  *
+ * @param isOpen whether the run of a cell goes on
  * @param signal ends the waiting: the worker cannot serve any more.
  */
-export async function settleCells(host: CellHost, plan: StopPlan, signal: AbortSignal): Promise<void> {
+export async function settleCells(host: CellHost, plan: StopPlan, isOpen: IsOpen, signal: AbortSignal): Promise<void> {
   if (plan.kind === 'leave') return;
   const { log } = host;
   const deadline = Date.now() + plan.limitMs;
   if (plan.kind === 'drain') {
-    const left = await untilNoCells(host, 'waiting for cells to end', deadline, signal);
+    const owners = new Map<string, Lease['owner']>();
+    const left = await untilNoCells(host, 'waiting for cells to end', deadline, signal, owners);
     if (left > 0) log.warn({ cells: left }, 'the time is over: these cells stay at work for the next worker');
+    else await untilClosed([...owners.values()], isOpen, signal);
     return;
   }
   host.closing.abort(new HostCloses(`host ${host.hostId} shuts down`));
@@ -35,17 +42,33 @@ export async function settleCells(host: CellHost, plan: StopPlan, signal: AbortS
   if (left > 0) await endTheRest(host, AbortSignal.timeout(Math.max(1, deadline - Date.now())));
 }
 
-/** Answers how many cells are left: none, or those that there are at the deadline. */
-async function untilNoCells(host: CellHost, message: string, deadline: number, signal: AbortSignal): Promise<number> {
+/** Answers how many cells are left: none, or those that there are at the deadline. Adds to `owners` whose cells were seen. */
+async function untilNoCells(
+  host: CellHost,
+  message: string,
+  deadline: number,
+  signal: AbortSignal,
+  owners = new Map<string, Lease['owner']>(),
+): Promise<number> {
   let told = { cells: 0, at: 0 };
   for (;;) {
-    const cells = await host.leases.count();
+    const { leases, unreadable } = await host.leases.list();
+    for (const { cellId, owner } of leases) owners.set(cellId, owner);
+    const cells = leases.length + unreadable.length;
     if (cells === 0 || signal.aborted || Date.now() >= deadline) return cells;
     if (cells !== told.cells || Date.now() - told.at >= remindEvery) {
       told = { cells, at: Date.now() };
       host.log.info({ cells, forAtMostMs: deadline - told.at }, message);
     }
     await sleep(lookEvery);
+  }
+}
+
+/** A cell ends with its teardown, its workflow a moment later: without a worker the verdict would wait for the next one. */
+async function untilClosed(owners: readonly Lease['owner'][], isOpen: IsOpen, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + lastVerdicts;
+  for (const owner of owners) {
+    while (!signal.aborted && Date.now() < deadline && (await isOpen(owner)) === true) await sleep(lookEvery);
   }
 }
 
