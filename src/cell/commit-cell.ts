@@ -6,13 +6,13 @@ import { agentCommits } from '../git/agent-commits.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
 import { commitTree } from '../git/commit.ts';
 import { treeOf } from '../git/revert.ts';
-import { snapshotTree } from '../git/tree.ts';
 import { messageOfCommit } from './commit-message.ts';
 import { endProcessesAhead } from './end-processes.ts';
 import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
 import { openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
+import { snapshotOnce } from './snapshot-once.ts';
 import { whileAtRest } from './while-at-rest.ts';
 import writeFileAtomic from 'write-file-atomic';
 
@@ -24,9 +24,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   const paths = cellPaths(host.stateDirectory, input.cellId);
   const { tree, protectedPathsTouched } =
     input.tree === null
-      ? await whileAtRest(host, cell, () =>
-          snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths }),
-        )
+      ? await whileAtRest(host, cell, () => snapshotOnce(cell, paths, { ...input, round: 0 }))
       : { tree: input.tree, protectedPathsTouched: [] };
   endProcessesAhead(host, lease);
   const touched = namedProtectedPaths(protectedPathsTouched);

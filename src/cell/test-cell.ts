@@ -1,17 +1,16 @@
-import { open, readFile } from 'node:fs/promises';
-import * as v from 'valibot';
+import { open } from 'node:fs/promises';
 import type { RunTestsInput, TestReport } from '../../activities/contract.ts';
 import { namedProtectedPaths } from '../domain/named-paths.ts';
 import { restoreTree } from '../git/restore-tree.ts';
 import { treeOf } from '../git/revert.ts';
-import { type Snapshot, snapshotTree } from '../git/tree.ts';
 import { shellEnvironment } from '../opencode/profile.ts';
 import { confineCommand, giveBack } from './confine.ts';
-import { createFile } from './create-file.ts';
+import { raiseFence } from './fence.ts';
 import type { CellHost } from './host.ts';
-import { type OpenCell, openCell } from './open-cell.ts';
-import { type CellPaths, cellPaths } from './paths.ts';
+import { openCell } from './open-cell.ts';
+import { cellPaths } from './paths.ts';
 import { serverPlace } from './server-place.ts';
+import { snapshotOnce } from './snapshot-once.ts';
 import { whileAtRest } from './while-at-rest.ts';
 import { DiskSpent, withinDisk } from './within-disk.ts';
 
@@ -27,6 +26,7 @@ const textBytes = 8 * 1024 - 128;
  */
 export async function testCell(host: CellHost, input: RunTestsInput, signal: AbortSignal): Promise<TestReport> {
   const cell = await openCell(host, input.cellId);
+  const stillOurs = await raiseFence(host, input.cellId);
   const paths = cellPaths(host.stateDirectory, input.cellId);
   const snapshot = await whileAtRest(host, cell, () => snapshotOnce(cell, paths, input));
   const changed = snapshot.tree !== (await treeOf(cell.gitDirectory, cell.baseCommit));
@@ -51,11 +51,14 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
       },
       until,
     );
-  const putBack = () =>
-    whileAtRest(host, cell, async () => {
+  const putBack = async () => {
+    // A later attempt has the worktree, and runs the command in it.
+    await stillOurs();
+    await whileAtRest(host, cell, async () => {
       await restoreTree({ ...cell, indexFile: paths.index, tree: snapshot.tree });
       await giveBack(host, lease);
     });
+  };
   const { exitCode, timedOut, durationMs, outOfMemory } = await withinDisk(host, input.cellId, run, signal).catch(
     async (error: unknown) => {
       // What filled the disk goes at once, and is not kept as the work of the agent.
@@ -76,30 +79,6 @@ export async function testCell(host: CellHost, input: RunTestsInput, signal: Abo
     timedOut,
     ...(outOfMemory ? { outOfMemory } : {}),
   };
-}
-
-/** Written before the command runs for the first time: what it leaves behind when its worker dies is not what it judged. */
-async function snapshotOnce(cell: OpenCell, paths: CellPaths, input: RunTestsInput): Promise<Snapshot> {
-  const file = paths.snapshot(input.round);
-  const earlier = await readSnapshot(file);
-  if (earlier) {
-    await restoreTree({ ...cell, indexFile: paths.index, tree: earlier.tree });
-    return earlier;
-  }
-  const snapshot = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: input.protectedPaths });
-  await createFile(file, JSON.stringify(snapshot));
-  return snapshot;
-}
-
-const snapshotFile = v.pipe(
-  v.string(),
-  v.parseJson(),
-  v.strictObject({ tree: v.string(), protectedPathsTouched: v.array(v.string()) }),
-);
-
-async function readSnapshot(file: string): Promise<Snapshot | null> {
-  const text = await readFile(file, 'utf8').catch(() => null);
-  return text === null ? null : v.parse(snapshotFile, text);
 }
 
 /** The end of a file as text, without control characters that a terminal would obey. */

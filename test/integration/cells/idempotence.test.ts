@@ -25,6 +25,14 @@ describe('a step that runs a second time, in another worker process, finds what 
   const prompt = (script: string) => ({ cellId, round: 0, text: `Do it. [script: ${script}]`, tokenBudget: 50_000 });
   const tests = (command: string) => ({ cellId, round: 0, command, timeoutMs: 20_000, env: {}, protectedPaths: [] });
 
+  /** As another git does that is about to move the branch. Answers the lock. */
+  async function lockBranch(agentId: string): Promise<string> {
+    const lock = join(place.repository.path, '.git', 'refs', 'heads', 'cells', 'task', `${agentId}.lock`);
+    await mkdir(dirname(lock), { recursive: true });
+    await writeFile(lock, '');
+    return lock;
+  }
+
   beforeAll(async () => {
     place = await startCellHost();
     again = (await place.afterRestart()).steps;
@@ -95,14 +103,42 @@ describe('a step that runs a second time, in another worker process, finds what 
     await place.steps.executePrompt(prompt('edit-other'));
     const { tree } = await place.steps.runTests(tests('true'));
     const server = await serverIn(place.stateDirectory, cellId);
-    const lock = join(place.repository.path, '.git', 'refs', 'heads', 'cells', 'task', 'locked.lock');
-    await mkdir(dirname(lock), { recursive: true });
-    await writeFile(lock, '');
+    const lock = await lockBranch('locked');
     const commit = { cellId, tree, protectedPaths: [], commitMessage: null, summary: 'Done.', tokens };
     await expect(place.steps.commitWork(commit)).rejects.toThrow('locked');
     await waitUntil(async () => !(await isRunning(server)));
     await rm(lock);
     expect(await again.commitWork(commit)).toMatchObject({ kind: 'committed' });
+    await place.steps.teardownCell({ cellId });
+  });
+
+  test('a commit without tests the protected paths that were touched, where the first had restored them and failed', async () => {
+    const { worktree, ...spawned } = await place.spawn({ agentId: 'protected' });
+    ({ cellId } = spawned);
+    for (const name of ['README.md', 'work.txt']) await writeFile(join(worktree, name), 'work');
+    const lock = await lockBranch('protected');
+    const commit = { cellId, tree: null, protectedPaths: ['README.md'], commitMessage: null, summary: '', tokens };
+    await expect(place.steps.commitWork(commit)).rejects.toThrow('is in the way');
+    await rm(lock);
+    expect(await again.commitWork(commit)).toMatchObject({
+      filesModified: [{ path: 'work.txt', change: 'added' }],
+      protectedPathsTouched: ['README.md'],
+    });
+    await place.steps.teardownCell({ cellId });
+  });
+
+  test('a run of the tests as long as it likes: the first, which is over then, puts nothing back under it', async () => {
+    const { worktree, ...spawned } = await place.spawn({ agentId: 'tested' });
+    ({ cellId } = spawned);
+    await writeFile(join(worktree, 'work.txt'), 'work');
+    const first = place.steps.runTests(tests('touch begun; sleep 600')).catch((error: unknown) => error);
+    await waitUntil(async () => (await readdir(worktree)).includes('begun'));
+    const second = place.steps.runTests(
+      tests('echo mine > mine.txt; until [ -e go ]; do sleep 0.1; done; cat mine.txt'),
+    );
+    expect(await first).toMatchObject({ name: 'Superseded' });
+    await writeFile(join(worktree, 'go'), '');
+    expect(await second).toMatchObject({ outcome: 'passed', outputTail: 'mine\n' });
     await place.steps.teardownCell({ cellId });
   });
 
