@@ -1,4 +1,11 @@
-import { ApplicationFailure, currentUpdateInfo, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  currentUpdateInfo,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { abortReasonOf, alertOf, parseExtend, parsePrompt, progressOf } from '../src/domain/message-inputs.ts';
 import type { HostSteps } from './activity-proxies.ts';
 import { type CellRecord, budgetOfCell, recordAlert, recordUsage, stateOf } from './cell-record.ts';
@@ -46,8 +53,12 @@ export function openInbox(record: CellRecord, stoppable: Stoppable): Inbox {
     }
   };
 
+  const run = CancellationScope.current();
+  // A step that was told to end takes a while to: what came meanwhile would be accepted, and be lost.
+  const isEnding = () => closed || stoppable.reason !== null || run.consideredCancelled;
+
   const refuseWhenClosed = () => {
-    if (closed || record.lifecycle === 'terminating' || record.lifecycle === 'terminated')
+    if (isEnding() || record.lifecycle === 'terminating' || record.lifecycle === 'terminated')
       throw refused('the cell is terminating');
   };
 

@@ -87,6 +87,22 @@ describe('an instruction', () => {
   });
 });
 
+describe('a cell that was told to end, while its step takes time to,', () => {
+  test.each(['aborted', 'cancelled'])('refuses what it could not keep to, when it was %s', async (how) => {
+    const agent = agentAtWork();
+    const cell = await host.start(`ending-${how}`, agent.steps);
+    await untilAtWork(cell);
+    await (how === 'aborted' ? cell.signal('abort', { reason: 'enough' }) : cell.cancel());
+    const refused = { cause: { type: 'MessageRefused', message: 'the cell is terminating' } };
+    const send = (name: string, input: object) => cell.executeUpdate(name, { args: [input] });
+    await expect(send('extend', { timeout: '5m' })).rejects.toMatchObject(refused);
+    await expect(send('prompt', { text: 'And this.' })).rejects.toMatchObject(refused);
+    agent.end();
+    await cell.result().catch(() => undefined);
+    expect(host.stepsOf(cell)).not.toContain('promptAgent');
+  });
+});
+
 describe('an extension', () => {
   test('holds, and is answered so, when the host of the cell cannot be told of it', async () => {
     const agent = agentAtWork();
