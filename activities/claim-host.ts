@@ -50,6 +50,7 @@ export const createClaimHost =
       model: lease.model,
       repository,
       hostLostAfterMs: host.hostLostAfterMs,
+      finishesCommits: true,
     };
   };
 

@@ -35,6 +35,8 @@ export interface ClaimedCell {
   repository: string | null;
   /** How long a step may wait for this host before the host counts as lost, milliseconds. A host of an earlier version does not say. */
   hostLostAfterMs?: number;
+  /** A commit that has begun is not cancelled: it may have moved the branch, and only its next attempt tells. A host of an earlier version does not say. */
+  finishesCommits?: true;
 }
 
 export interface SpawnInput {

@@ -1,4 +1,4 @@
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import type { ExecuteReport, TestReport, TouchedPaths } from '../activities/contract.ts';
 import { namedProtectedPaths } from '../src/domain/named-paths.ts';
 import type { HostSteps } from './activity-proxies.ts';
@@ -118,19 +118,28 @@ async function commit(host: HostSteps, life: Life, report: TestReport | null): P
   const { record, request } = life;
   enter(record, 'terminating', 'commit');
   publish(record);
-  const committed = await host.commit({
-    cellId: cellIdOf(life.record),
-    tree: report?.tree ?? null,
-    protectedPaths: request.protectedPaths,
-    commitMessage: request.commitMessage ?? null,
-    summary: record.summary,
-    tokens: record.tokens,
-  });
+  const step = () =>
+    host.commit({
+      cellId: cellIdOf(record),
+      tree: report?.tree ?? null,
+      protectedPaths: request.protectedPaths,
+      commitMessage: request.commitMessage ?? null,
+      summary: record.summary,
+      tokens: record.tokens,
+    });
+  const committed = await (record.claimed?.finishesCommits ? toItsEnd(step) : step());
   touch(life, committed);
   if (committed.kind === 'unchanged') return unchanged;
   life.work.committed = committed;
   const tested = report === null ? 'no test command was given' : 'the tests passed';
   return { kind: 'verdict', status: 'committed', reason: tested };
+}
+
+/** Begins what is then not cancelled any more. */
+async function toItsEnd<Result>(step: () => Promise<Result>): Promise<Result> {
+  const scope = CancellationScope.current();
+  if (scope.consideredCancelled) await scope.cancelRequested;
+  return await CancellationScope.nonCancellable(step);
 }
 
 /** What was left out of one round may be what was left out of another: of them the most is known. */

@@ -33,6 +33,8 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
   await keepAgentCommits(cell, paths.agentCommits);
   await writeDiff(gitDirectory, baseCommit, tree, paths.diff);
   const branch = branchOf(lease.owner);
+  // Before the branch is there: what fails after that would end a cell as not committed.
+  const files = namedFiles(await fileChanges(gitDirectory, baseCommit, tree));
   await stillOurs();
   const committed = await commitTree({
     gitDirectory,
@@ -48,7 +50,7 @@ export async function commitCell(host: CellHost, input: CommitInput): Promise<Co
     kind: 'committed',
     branch,
     commit: committed.commit,
-    ...namedFiles(await fileChanges(gitDirectory, baseCommit, tree)),
+    ...files,
     ...touched,
   };
 }
