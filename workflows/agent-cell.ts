@@ -1,5 +1,6 @@
 import {
   CancellationScope,
+  CancelledFailure,
   allHandlersFinished,
   condition,
   isCancellation,
@@ -75,7 +76,7 @@ async function live(life: Life): Promise<Ending> {
     try {
       ending = await liveOnce(life);
     } catch (error) {
-      ending = endingOf(error, stoppable.reason, record.step);
+      ending = unlessCancelled(endingOf(error, stoppable.reason, record.step));
       enter(record, 'terminating', record.step);
       enter(record, 'terminated', record.step);
       return ending;
@@ -117,6 +118,7 @@ async function liveOnce(life: Life): Promise<Ending> {
 
 /**
  * Answers null when the cell is to be made anew, else how it ends. What a host that no longer answers still holds is released by its
+  ending = unlessCancelled(ending);
  * own reaper when it comes back, and a host that ended the cell has released it; where the host answers, what is left of the lost
  * cell is torn down now.
  */
@@ -190,6 +192,16 @@ async function revertUnlessDone(host: HostSteps, life: Life, ending: Ending): Pr
 function fail(record: CellRecord, reason: string): void {
   if (record.lifecycle === 'ready' || record.lifecycle === 'processing') enter(record, 'error', record.step, reason);
   enter(record, 'failed', record.step, reason);
+}
+
+/**
+ * What its caller has cancelled ends as cancelled, also where its worker died meanwhile: then a step ends with the error of that.
+ * Why a cell was stopped is known before, and counts.
+ */
+function unlessCancelled(ending: Ending): Ending {
+  if (ending.kind !== 'failure' || ending.type === 'CellTimedOut') return ending;
+  if (!CancellationScope.current().consideredCancelled || !patched('cancelled')) return ending;
+  return { kind: 'cancelled', error: new CancelledFailure('the cell was cancelled') };
 }
 
 const reasonOf = (ending: Ending): string => (ending.kind === 'cancelled' ? 'cancelled' : ending.reason);
