@@ -106,6 +106,9 @@ export interface FailedExecuteDetail extends AgentUsage {
   outOfMemory?: true;
 }
 
+/** The first detail of the failure when a host has ended a cell: what it kept of it. */
+export type ClosedCellDetail = Pick<RevertReport, 'revertedRef' | 'usage'>;
+
 /** Heartbeat details of `executePrompt`. */
 export interface ExecuteProgress {
   sessionId: string | null;

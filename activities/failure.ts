@@ -1,6 +1,6 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { FailureType } from '../src/domain/failures.ts';
-import type { FailedExecuteDetail } from './contract.ts';
+import type { ClosedCellDetail, FailedExecuteDetail } from './contract.ts';
 
 /**
  * A failure with one of the stable names. Expected failures are benign: they stay out of the SDK's error logs and metrics.
@@ -19,8 +19,8 @@ export function failure(type: FailureType, message: string, known: Known = {}): 
 
 interface Known {
   cause?: unknown;
-  /** Of a step of the agent: what it had used, which cannot be read from its cell any more. */
-  detail?: FailedExecuteDetail;
+  /** What cannot be read from the cell any more. */
+  detail?: FailedExecuteDetail | ClosedCellDetail;
 }
 
 /** The message of anything that was thrown. */

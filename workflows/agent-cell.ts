@@ -12,7 +12,17 @@ import {
 import type { CellResult } from '../src/domain/outcome.ts';
 import { type ParsedCellRequest, parseCellRequest } from '../src/domain/request.ts';
 import { type HostSteps, anyHost, onHost } from './activity-proxies.ts';
-import { type CellRecord, beginRespawn, enter, memoryOf, openRecord, publish, recordUsage } from './cell-record.ts';
+import {
+  type CellRecord,
+  beginRespawn,
+  cellIdOf,
+  enter,
+  latestOf,
+  memoryOf,
+  openRecord,
+  publish,
+  recordUsage,
+} from './cell-record.ts';
 import { countRespawn, countSpawn, recordMetrics } from './cell-metrics.ts';
 import { developAndTest } from './develop.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -38,7 +48,7 @@ export async function agentCell(input: unknown): Promise<CellResult> {
     ending.kind === 'verdict' ? ending.status : ending.kind === 'failure' ? ending.type : 'cancelled',
   );
   const report = reportOf(life.record, life.work, ending.kind === 'cancelled' ? 'cancelled' : ending.reason);
-  recordMetrics(ending, report, life.record.claimed?.model ?? 'none');
+  recordMetrics(ending, report, latestOf(life.record).claimed?.model ?? 'none');
   // A cancellation that comes after the verdict changes nothing: the work is on its branch.
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   return conclude(ending, report);
@@ -108,6 +118,7 @@ async function liveOnce(life: Life): Promise<Ending> {
   ending = standing;
   if (stoppable.reason !== null && ending.kind === 'failure')
     ending = endingOf(ending.cause, stoppable.reason, record.step);
+  ending = unlessCancelled(ending);
   life.inbox.close();
   return CancellationScope.nonCancellable(async () => {
     const settled = await revertUnlessDone(host, life, ending);
@@ -118,7 +129,6 @@ async function liveOnce(life: Life): Promise<Ending> {
 
 /**
  * Answers null when the cell is to be made anew, else how it ends. What a host that no longer answers still holds is released by its
-  ending = unlessCancelled(ending);
  * own reaper when it comes back, and a host that ended the cell has released it; where the host answers, what is left of the lost
  * cell is torn down now.
  */
@@ -138,7 +148,9 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   countRespawn(ending.lost);
   // Told before the next cell is claimed: a host that comes back ends what is no longer its own before it claims anything.
   if (patched('respawn-in-memo')) upsertMemo({ respawn: record.respawns + 1 });
+  if (ending.revertedRef !== undefined) record.keptEarlier = ending.revertedRef;
   try {
+    if (ending.lost === 'cell' && record.spawned && patched('keep-lost-work')) await keepLostWork(host, record);
     if (ending.lost === 'cell' && record.claimed) await host.teardown({ cellId: record.claimed.cellId });
     record.released = ending.lost !== 'host';
     await stoppable.run(() => sleep(wait, { summary: 'recover: wait before the cell is made anew' }));
@@ -147,6 +159,19 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   } catch (error) {
     // Why a cell was stopped is known, and counts; a cancellation is known by its error alone.
     return stoppable.reason === null && isCancellation(error) ? endingOf(error, null, record.step) : ending;
+  }
+}
+
+/** The server is gone, and was replaced as often as may be; the worktree may be there. What cannot be kept keeps the cell from nothing. */
+async function keepLostWork(host: HostSteps, record: CellRecord): Promise<void> {
+  try {
+    const { revertedRef, usage } = await host.revert({ cellId: cellIdOf(record), reason: 'the cell is made anew' });
+    if (usage) recordUsage(record, usage);
+    if (revertedRef === null) return;
+    record.keptEarlier = revertedRef;
+    enter(record, 'recovering', 'queue', `its work so far is kept as ${revertedRef}`);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
   }
 }
 
@@ -167,6 +192,16 @@ async function spawnAndWork(host: HostSteps, life: Life): Promise<Ending> {
   if (record.respawns > 0 && !patched('respawn-in-memo')) upsertMemo({ cellId: record.claimed.cellId });
   enter(record, 'ready', 'spawn');
   return developAndTest(host, life);
+}
+
+/**
+ * What its caller has cancelled ends as cancelled, also where its worker died meanwhile: then a step ends with the error of that.
+ * Why a cell was stopped is known before, and counts.
+ */
+function unlessCancelled(ending: Ending): Ending {
+  if (ending.kind !== 'failure' || ending.type === 'CellTimedOut') return ending;
+  if (!CancellationScope.current().consideredCancelled || !patched('cancelled')) return ending;
+  return { kind: 'cancelled', error: new CancelledFailure('the cell was cancelled') };
 }
 
 /** Work that was not committed is kept under a ref, and the worktree goes back to its base. */
@@ -192,16 +227,6 @@ async function revertUnlessDone(host: HostSteps, life: Life, ending: Ending): Pr
 function fail(record: CellRecord, reason: string): void {
   if (record.lifecycle === 'ready' || record.lifecycle === 'processing') enter(record, 'error', record.step, reason);
   enter(record, 'failed', record.step, reason);
-}
-
-/**
- * What its caller has cancelled ends as cancelled, also where its worker died meanwhile: then a step ends with the error of that.
- * Why a cell was stopped is known before, and counts.
- */
-function unlessCancelled(ending: Ending): Ending {
-  if (ending.kind !== 'failure' || ending.type === 'CellTimedOut') return ending;
-  if (!CancellationScope.current().consideredCancelled || !patched('cancelled')) return ending;
-  return { kind: 'cancelled', error: new CancelledFailure('the cell was cancelled') };
 }
 
 const reasonOf = (ending: Ending): string => (ending.kind === 'cancelled' ? 'cancelled' : ending.reason);

@@ -1,5 +1,5 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
-import type { AgentUsage, ClaimedCell, SpawnedCell } from '../activities/contract.ts';
+import type { ClaimedCell, SpawnedCell } from '../activities/contract.ts';
 import { type Lifecycle, type Step, type Transition, addTransition, mayFollow } from '../src/domain/lifecycle.ts';
 import { branchOf } from '../src/domain/names.ts';
 import {
@@ -15,6 +15,7 @@ import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { cutToJsonBytes } from '../src/domain/text-bytes.ts';
 import { searchAttributes } from '../src/domain/search-attributes.ts';
 import { detailsOf } from './details.ts';
+import type { KnownUsage } from './ending.ts';
 import type { AlertInput } from './messages.ts';
 
 /** The longest reason of a transition, characters. */
@@ -39,6 +40,9 @@ export interface CellRecord {
   readonly startedAt: number;
   claimed: ClaimedCell | null;
   spawned: SpawnedCell | null;
+  /** The last cell of the run that is gone, and the ref under which the work of such a one is kept. */
+  earlierCell: Pick<CellRecord, 'claimed' | 'spawned'>;
+  keptEarlier: string | null;
   /** Nothing is left of the cell on its host: there is no work that could be reverted. */
   released: boolean;
   tokens: TokenUsage;
@@ -83,6 +87,8 @@ export function openRecord(request: ParsedCellRequest): CellRecord {
     startedAt: now,
     claimed: null,
     spawned: null,
+    earlierCell: { claimed: null, spawned: null },
+    keptEarlier: null,
     released: false,
     tokens: noTokens,
     tokenBudget: request.tokenBudget,
@@ -151,10 +157,7 @@ function repositoryAttribute(repository: string | null | undefined) {
 }
 
 /** Takes over what the host reports of the agent. A report that is older than what is known changes nothing. */
-export function recordUsage(
-  record: CellRecord,
-  usage: Pick<AgentUsage, 'tokens' | 'lastActivity'> & Partial<AgentUsage>,
-): void {
+export function recordUsage(record: CellRecord, usage: KnownUsage): void {
   const tokens = addTokens(record.earlier.tokens, usage.tokens);
   if (tokens.total >= record.tokens.total) record.tokens = tokens;
   if (usage.lastActivity !== null) record.lastActivity = Math.max(usage.lastActivity, record.lastActivity ?? 0);
@@ -176,6 +179,7 @@ export const memoryOf = ({ memory }: CellRecord): { memory?: number } => (memory
 /** Makes room for the next cell of the run; what the last one used goes on counting. */
 export function beginRespawn(record: CellRecord): void {
   record.earlier = { tokens: record.tokens, cost: record.cost };
+  record.earlierCell = { claimed: record.claimed, spawned: record.spawned };
   record.claimed = null;
   record.spawned = null;
   record.released = false;
@@ -183,6 +187,10 @@ export function beginRespawn(record: CellRecord): void {
   record.attempt += 1;
   record.respawns += 1;
 }
+
+/** The cell that lives now; while the run waits for a host again, the one before it. */
+export const latestOf = (record: CellRecord): Pick<CellRecord, 'claimed' | 'spawned'> =>
+  record.claimed === null ? record.earlierCell : record;
 
 /** The id of the cell that lives now. */
 export function cellIdOf({ claimed }: CellRecord): string {

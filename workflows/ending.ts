@@ -1,5 +1,5 @@
-import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
-import type { AgentUsage, FailedExecuteDetail } from '../activities/contract.ts';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation, patched } from '@temporalio/workflow';
+import type { AgentUsage, ClosedCellDetail, ExecuteProgress, FailedExecuteDetail } from '../activities/contract.ts';
 import { type FailureType, isFailureType } from '../src/domain/failures.ts';
 import type { Step } from '../src/domain/lifecycle.ts';
 import { claimGivenBack, hostCloses } from '../src/domain/names.ts';
@@ -17,14 +17,19 @@ export interface FailedEnding {
   type: FailureType;
   reason: string;
   cause?: Error;
-  /** What the agent had used. */
-  usage?: AgentUsage;
+  /** What the agent had used, as far as it is known. */
+  usage?: KnownUsage;
   lost?: Lost;
+  /** The ref under which a host that ended the cell kept its work. */
+  revertedRef?: string;
   /** The agent said nothing for too long, on a server that is well. */
   hangs?: true;
   /** The server was ended for the memory limit of its cell. */
   outOfMemory?: true;
 }
+
+/** Of an agent whose host does not answer any more, only what its last heartbeat said. */
+export type KnownUsage = Pick<AgentUsage, 'tokens' | 'lastActivity'> & Partial<AgentUsage>;
 
 /** What of a cell is gone: its host does not answer; it does, and the cell is not there; or the host ended its cells and is about to go. */
 export type Lost = 'host' | 'cell' | 'closed';
@@ -47,15 +52,14 @@ export function endingOf(error: unknown, stopped: StopReason | null, step: Step)
     return { ...queueTimedOut, ...causeOf(error) };
   if (root instanceof TimeoutFailure) return { ...timedOut(root, step), ...causeOf(error) };
   if (root instanceof ApplicationFailure && isFailureType(root.type)) {
-    const lost: { lost?: Lost } = root.type === 'CellLost' ? { lost: hasClosed(root) ? 'closed' : 'cell' } : {};
-    const known = { ...ofAgent(root, step), ...lost };
+    const known = hasClosed(root) ? ofClosed(root) : ofAgent(root, step);
     return { kind: 'failure', type: root.type, reason: root.message, ...causeOf(error), ...known };
   }
   return { kind: 'failure', type: failureOfStep[step], reason: `${step}: ${asError(root).message}`, ...causeOf(error) };
 }
 
-const hasClosed = ({ cause }: ApplicationFailure): boolean =>
-  cause instanceof ApplicationFailure && cause.type === hostCloses;
+const hasClosed = ({ type, cause }: ApplicationFailure): boolean =>
+  type === 'CellLost' && cause instanceof ApplicationFailure && cause.type === hostCloses;
 
 /** What it means when a step fails in a way that no activity has a name for. */
 const failureOfStep = {
@@ -78,22 +82,50 @@ const queueTimedOut = {
 /** The retry state differs between server versions: only the type of the timeout says what happened. */
 function timedOut(timeout: TimeoutFailure, step: Step): FailedEnding {
   if (step === 'queue') return queueTimedOut;
+  const known = ofHeartbeat(timeout, step);
   if (timeout.timeoutType === 'SCHEDULE_TO_START') {
     return {
       kind: 'failure',
       type: 'CellLost',
       reason: `the host of the cell no longer answers (${step})`,
       lost: 'host',
+      ...known,
     };
   }
-  return { kind: 'failure', type: failureOfStep[step], reason: `${step} did not end in time (${timeout.timeoutType})` };
+  return {
+    kind: 'failure',
+    type: failureOfStep[step],
+    reason: `${step} did not end in time (${timeout.timeoutType})`,
+    ...known,
+  };
+}
+
+/** The server hands on the last heartbeat of a step whose worker does not answer any more. */
+function ofHeartbeat({ lastHeartbeatDetails }: TimeoutFailure, step: Step): Pick<FailedEnding, 'usage'> {
+  if (!isOfAgent(step) || !lastHeartbeatDetails || !patched('usage-of-heartbeat')) return {};
+  // The type of what these steps send.
+  const { tokens } = lastHeartbeatDetails as ExecuteProgress;
+  return { usage: { tokens, lastActivity: null } };
+}
+
+const isOfAgent = (step: Step): boolean => step === 'execute' || step === 'repair';
+
+/** A host of an earlier version does not say what it kept. */
+function ofClosed({ details }: ApplicationFailure): Pick<FailedEnding, 'lost' | 'usage' | 'revertedRef'> {
+  // The type of what a host says that has ended a cell.
+  const { usage, revertedRef } = (details?.[0] ?? {}) as Partial<ClosedCellDetail>;
+  return { lost: 'closed', ...(usage ? { usage } : {}), ...(revertedRef ? { revertedRef } : {}) };
 }
 
 /** Of the steps only those of the agent give their failures a detail, and this is its type. */
-function ofAgent({ details }: ApplicationFailure, step: Step): Pick<FailedEnding, 'usage' | 'hangs' | 'outOfMemory'> {
-  if ((step !== 'execute' && step !== 'repair') || details?.[0] === undefined) return {};
+function ofAgent(
+  { type, details }: ApplicationFailure,
+  step: Step,
+): Pick<FailedEnding, 'lost' | 'usage' | 'hangs' | 'outOfMemory'> {
+  const lost = type === 'CellLost' ? { lost: 'cell' as const } : {};
+  if (!isOfAgent(step) || details?.[0] === undefined) return lost;
   const { hangs, outOfMemory, ...usage } = details[0] as FailedExecuteDetail;
-  return { usage, ...(hangs ? { hangs } : {}), ...(outOfMemory ? { outOfMemory } : {}) };
+  return { ...lost, usage, ...(hangs ? { hangs } : {}), ...(outOfMemory ? { outOfMemory } : {}) };
 }
 
 function causeOf(error: unknown): { cause?: Error } {

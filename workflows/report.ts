@@ -3,7 +3,7 @@ import type { CommitReport, RevertReport } from '../activities/contract.ts';
 import { failures } from '../src/domain/failures.ts';
 import type { CellReport, CellResult } from '../src/domain/outcome.ts';
 import { version } from '../src/domain/version.ts';
-import { type CellRecord, metricsOf } from './cell-record.ts';
+import { type CellRecord, latestOf, metricsOf } from './cell-record.ts';
 import type { Ending } from './ending.ts';
 
 /** What the commit or the revert left behind. */
@@ -15,17 +15,19 @@ export interface Work {
 /** Puts together what is known of a cell that has ended. */
 export function reportOf(record: CellRecord, work: Work, reason: string): CellReport {
   const { committed, reverted } = work;
+  const { claimed, spawned } = latestOf(record);
+  const revertedRef = reverted?.revertedRef ?? (committed ? null : record.keptEarlier);
   const { filesModified = [], filesLeftOut } = committed ?? reverted ?? {};
   return {
     reason,
     agentId: record.request.agentId,
     taskId: record.request.taskId,
-    cellId: record.claimed?.cellId ?? null,
-    host: record.claimed?.host ?? null,
-    runtime: record.claimed?.runtime ?? null,
-    baseCommit: record.spawned?.baseCommit ?? null,
+    cellId: claimed?.cellId ?? null,
+    host: claimed?.host ?? null,
+    runtime: claimed?.runtime ?? null,
+    baseCommit: spawned?.baseCommit ?? null,
     ...(committed ? { branch: committed.branch, commit: committed.commit } : {}),
-    ...(reverted?.revertedRef ? { revertedRef: reverted.revertedRef } : {}),
+    ...(revertedRef === null ? {} : { revertedRef }),
     filesModified,
     ...(filesLeftOut === undefined ? {} : { filesLeftOut }),
     tests: record.tests,
@@ -34,7 +36,7 @@ export function reportOf(record: CellRecord, work: Work, reason: string): CellRe
     protectedPathsTouched: record.protectedPathsTouched,
     ...(record.protectedPathsLeftOut > 0 ? { protectedPathsLeftOut: record.protectedPathsLeftOut } : {}),
     summary: record.summary,
-    versions: record.spawned?.versions ?? { agentCells: version, opencode: null },
+    versions: spawned?.versions ?? { agentCells: version, opencode: null },
     metrics: metricsOf(record),
     respawns: record.respawns,
   };

@@ -69,7 +69,7 @@ describe('a worker that is told to end', () => {
 
   test('with --end-cells keeps the work, leaves nothing, and another host makes the cells anew', limits, async () => {
     await restart(fleet, '--end-cells');
-    const earlier = turnsOf(fleet.model, 'by-another').length;
+    const earlier = turnsOf(fleet.model).length;
     const executing = await fleet.start('by-one', { agentId: 'executing', env: { CELL_NAME: 'one' } });
     // The other host has the file that ends it at once.
     const testCommand = `test -e '${fleet.stateDirectory}-2' || sleep 600`;
@@ -97,9 +97,17 @@ describe('a worker that is told to end', () => {
         expect.arrayContaining([expect.stringMatching(/revive|revert|teardown/)]),
       );
     // What was used before goes on counting.
-    const used = turnsOf(fleet.model, 'by-another').slice(earlier);
-    expect((await testing.result()).tokens.total).toBe(used.reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0));
-    expect(places(used)).toEqual(['1.1', '1.2', '1.3', '1.1', '1.2', '1.3']);
+    const asked = turnsOf(fleet.model).slice(earlier);
+    const used = async (cell: CellHandle, by: string, turns: string[]) => {
+      const ofCell = asked.filter(({ script }) => script === by);
+      expect(places(ofCell)).toEqual(turns);
+      const total = ofCell.reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0);
+      expect((await cell.result()).tokens.total).toBe(total);
+    };
+    await used(testing, 'by-another', ['1.1', '1.2', '1.3', '1.1', '1.2', '1.3']);
+    await used(executing, 'by-one', ['1.1', '1.1', '1.2', '1.3']);
+    const { cellId } = await executing.result();
+    expect(leases.map((lease) => lease.cellId)).not.toContain(cellId);
   });
 });
 
