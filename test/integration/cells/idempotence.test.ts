@@ -1,6 +1,9 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClosedCellDetail } from '../../../activities/contract.ts';
+import { HostCloses } from '../../../src/cell/close-cell.ts';
 import { proveServer } from '../../../src/opencode/server.ts';
 import { copyWork } from '../../../src/cell/copy-work.ts';
 import { cellPaths } from '../../../src/cell/paths.ts';
@@ -11,7 +14,7 @@ import { isRunning, processesMarked } from '../../support/processes.ts';
 import { remainsOf } from '../../support/remains.ts';
 import { places, turnsOf } from '../../support/turns.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { cellMarker } from '../../../src/domain/names.ts';
+import { cellMarker, hostCloses } from '../../../src/domain/names.ts';
 
 const tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0, total: 0 };
 
@@ -186,4 +189,20 @@ test('a cell that is made anew may use what its step says is left, and not what 
   });
   expect(report.kind).toBe('budget-spent');
   expect(report.usage.tokens.total).toBeLessThanOrEqual(9_000 + 1_050);
+});
+
+test('a host that ends its cells tells what the agent had used, and where its work is kept', async () => {
+  await using place = await startCellHost();
+  const { cellId, worktree } = await place.spawn({ agentId: 'ended' });
+  await writeFile(join(worktree, 'work.txt'), 'work');
+  const ended = place.steps
+    .executePrompt({ cellId, round: 0, text: 'Do it. [script: endless]', tokenBudget: 50_000 })
+    .catch((error: unknown) => error);
+  await waitUntil(() => turnsOf(place.model).length > 2);
+  place.host.closing.abort(new HostCloses('the host shuts down'));
+  expect(await ended).toMatchObject({ type: 'CellLost', cause: { type: hostCloses } });
+  const [kept] = ((await ended) as ApplicationFailure).details as ClosedCellDetail[];
+  expect(kept?.revertedRef).toBe(`refs/cells/reverted/${cellId}`);
+  const asked = turnsOf(place.model).reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0);
+  expect(kept?.usage?.tokens.total).toBe(asked);
 });
