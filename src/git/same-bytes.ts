@@ -4,6 +4,7 @@ import { pathOf, type RawName, splitNames } from './names.ts';
 
 interface Entry {
   name: RawName;
+  /** After the change. */
   mode: string;
   /** Of the blob before the change. */
   id: string;
@@ -15,7 +16,8 @@ export const worktreeChanges = ['diff', '--no-ext-diff', '--no-abbrev', '--ignor
 /**
  * Splits what a comparison of git calls changed into files that have the very bytes of the blob, or those that a checkout of it writes,
  * and files that differ. The former come of attributes that convert line ends of files that were committed without: git calls
- * them changed whenever it reads them, though nobody touched them.
+ * them changed whenever it reads them, though nobody touched them. A file with another mode differs, and is among the former as well
+ * when its bytes are the same: what was changed of it is the mode alone.
  */
 export async function splitByBytes(
   place: Place & { workTree: string },
@@ -26,9 +28,9 @@ export async function splitByBytes(
   const raw = splitNames(await gitBytes(compare, place, { complete: true, signal }));
   const entries = raw.flatMap((line, index) => {
     const name = raw[index + 1];
-    const [mode = '', , id = ''] = line.split(' ');
+    const [before = '', mode = '', id = ''] = line.split(' ');
     return index % 2 === 0 && name !== undefined
-      ? [{ name, mode: mode.slice(1), id, modified: line.endsWith(' M') }]
+      ? [{ name, mode, id, sameMode: before === `:${mode}`, modified: line.endsWith(' M') }]
       : [];
   });
   // git takes these names by line, with quotes that mean something, and drops a carriage return at the end; a file with such a name counts as changed.
@@ -45,8 +47,9 @@ export async function splitByBytes(
   for (const [index, entry] of candidates.entries()) {
     if (entry.id === ids[index] || (await isAsCheckedOut(place, entry, signal))) same.push(entry);
   }
-  const untouched = new Set(same.map(({ name }) => name));
-  return { same, different: entries.map(({ name }) => name).filter((name) => !untouched.has(name)) };
+  const sameBytes = new Set(same.map(({ name }) => name));
+  const different = entries.filter(({ name, sameMode }) => !sameMode || !sameBytes.has(name));
+  return { same, different: different.map(({ name }) => name) };
 }
 
 /** git would follow a link, and wait at a pipe for somebody to write. */

@@ -22,6 +22,7 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
   let foldedIn: CellResult;
   let guarded: CellResult;
   let ignoring: CellResult;
+  let executable: CellResult;
   let many: CellResult;
   let manyReverted: CellResult;
 
@@ -43,7 +44,7 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
       repository: tidy.path,
       testCommand: 'ls test/more && mkdir -p coverage && touch coverage/index.html',
     };
-    [first, reverted, foldedIn, guarded, ignoring, many, manyReverted] = await Promise.all([
+    [first, reverted, foldedIn, guarded, ignoring, executable, many, manyReverted] = await Promise.all([
       fleet.start('edit-file', committing).then((cell) => cell.result()),
       fleet
         .start('never-green', { maxRepairs: 0, testCommand: 'grep -q right answer.txt' })
@@ -51,6 +52,14 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
       fleet.start('commits-itself', inTidy).then((cell) => cell.result()),
       fleet.start('touches-protected', { ...inTidy, protectedPaths: ['test/**'] }).then((cell) => cell.result()),
       fleet.start('ignored-files', inTidy).then((cell) => cell.result()),
+      fleet
+        .start('makes-executable', {
+          repository: tidy.path,
+          protectedPaths: ['test/**'],
+          testCommand:
+            'test -x src/answer.js && test ! -x test/answer.test.js && chmod +x test/more/other.test.js && grep -q right answer.txt',
+        })
+        .then((cell) => cell.result()),
       fleet.start('many-files', { ...inTidy, protectedPaths: ['guarded/**'] }).then((cell) => cell.result()),
       fleet
         .start('many-files', { ...inTidy, agentId: 'fails', testCommand: 'false', maxRepairs: 0 })
@@ -125,6 +134,15 @@ describe('the work of a cell', { timeout: 240_000 }, () => {
     expect(guarded).toMatchObject({ status: 'committed', protectedPathsTouched: ['test/answer.test.js'] });
     expect(guarded.filesModified.map(({ path }) => path)).toEqual(['src/answer.js']);
     expect(await tidy.git('show', `${guarded.commit}:test/answer.test.js`)).toBe('// the test');
+  });
+
+  test('may be the mode of a file alone; that of a protected one is put back, and what tests change is undone', async () => {
+    expect(executable).toMatchObject({ status: 'committed', protectedPathsTouched: ['test/answer.test.js'] });
+    expect(executable.filesModified).toEqual([
+      { path: 'answer.txt', change: 'added', additions: 1, deletions: 0 },
+      { path: 'src/answer.js', change: 'modified', additions: 0, deletions: 0 },
+    ]);
+    expect(await tidy.git('ls-tree', `${executable.commit}`, 'src/answer.js')).toMatch(/^100755 /);
   });
 
   test('is named as far as a report has room, and the rest of it is counted', async () => {
