@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { supersededRefOf } from '../domain/names.ts';
 import { type CommitWanted, writeCommit } from './commit-object.ts';
 import { CommitRefused } from './errors.ts';
+import { git, GitFailed } from './git.ts';
 import { findRef, updateRefs } from './refs.ts';
 import { findTipOf } from './repository.ts';
 
@@ -44,7 +45,7 @@ export async function moveBranch({
   to,
   signal,
 }: Move): Promise<void> {
-  const holder = await whoHasCheckedOut(gitDirectory, branch, entry);
+  const holder = await whoHasCheckedOut({ gitDirectory, branch, entry, signal });
   if (holder !== null) {
     throw new CommitRefused(
       `the branch ${branch} is checked out in ${holder} and was not moved; switch to another branch there, and run the cell again`,
@@ -60,15 +61,36 @@ export async function moveBranch({
   );
 }
 
-/** A worktree, the main one included, whose HEAD is the branch: moving it would change what its owner sees as modified. */
-async function whoHasCheckedOut(gitDirectory: string, branch: string, own: string): Promise<string | null> {
-  const entries = await readdir(join(gitDirectory, 'worktrees')).catch(() => []);
-  const others = entries.filter((entry) => entry !== own).map((entry) => join(gitDirectory, 'worktrees', entry));
-  for (const directory of [gitDirectory, ...others]) {
-    const head = await readFile(join(directory, 'HEAD'), 'utf8').catch(() => '');
-    if (head.trimEnd() === `ref: refs/heads/${branch}`) return directory;
+/**
+ * A worktree, the main one included, whose HEAD is the branch: moving it would change what its owner sees as modified. A branch that
+ * was not born yet counts. git is asked, since only it knows how the repository keeps a HEAD; and for all worktrees, since
+ * of a branch it names but one, which may be ours.
+ */
+async function whoHasCheckedOut({
+  gitDirectory,
+  branch,
+  entry,
+  signal,
+}: Pick<Move, 'gitDirectory' | 'branch' | 'signal'> & { entry: string }): Promise<string | null> {
+  const ours = `worktree ${await pathOfWorktree(gitDirectory, entry)}`;
+  const list = await git(['worktree', 'list', '--porcelain'], { gitDirectory }, { signal });
+  for (const worktree of list.split('\n\n')) {
+    const [path = '', ...state] = worktree.split('\n');
+    if (state.includes(`branch refs/heads/${branch}`) && path !== ours) return path.slice('worktree '.length);
   }
-  return null;
+  // That of a bare repository is not in the list.
+  const head = await git(['symbolic-ref', '--quiet', 'HEAD'], { gitDirectory }, { signal }).catch((error: unknown) => {
+    // It is a commit.
+    if (error instanceof GitFailed && error.exitCode === 1) return '';
+    throw error;
+  });
+  return head.trimEnd() === `refs/heads/${branch}` ? gitDirectory : null;
+}
+
+/** As git lists it; empty when there is no such entry. */
+async function pathOfWorktree(gitDirectory: string, entry: string): Promise<string> {
+  const dotGit = await readFile(join(gitDirectory, 'worktrees', entry, 'gitdir'), 'utf8').catch(() => '');
+  return dotGit.trimEnd().replace(/\/\.git$/, '');
 }
 
 /** A cell that supersedes twice (its step ran again with another tree) keeps both. */

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
@@ -8,11 +8,12 @@ import { CommitRefused } from '../../../src/git/errors.ts';
 import { GitFailed } from '../../../src/git/git.ts';
 import { findTipOf } from '../../../src/git/repository.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { type Cell, cellWith, date } from './life.ts';
+import { temporaryRepository } from '../../support/temporary-repository.ts';
+import { type Cell, cellIn, cellWith, date } from './life.ts';
 
 const branch = 'cells/task/agent';
 
-async function work(cell: Cell, content = 'work\n') {
+async function work(cell: Omit<Cell, typeof Symbol.asyncDispose>, content = 'work\n') {
   await writeFile(join(cell.worktree, 'work.txt'), content);
   const { tree } = await cell.snapshot();
   const { gitDirectory, baseCommit, cellId } = cell;
@@ -79,8 +80,49 @@ describe('committing', () => {
     await expect(commitTree(wanted)).rejects.toThrow(CommitRefused);
     await cell.repository.git('checkout', '--quiet', 'main');
     await cell.repository.git('worktree', 'add', '--quiet', join(directory.path, 'theirs'), branch);
-    await expect(commitTree(wanted)).rejects.toThrow(/worktrees\/theirs/);
+    await expect(commitTree(wanted)).rejects.toThrow(join(directory.path, 'theirs'));
     expect(await findTipOf(cell.gitDirectory, branch)).toBe(cell.baseCommit);
+  });
+
+  test.each([
+    ['main', 'HEAD'],
+    ['theirs', 'worktrees/theirs/HEAD'],
+  ])('is refused when the branch is checked out by a HEAD that is a symbolic link, in %s', async (_name, head) => {
+    await using cell = await cellWith();
+    await using directory = await temporaryDirectory();
+    const wanted = await work(cell);
+    await cell.repository.git('branch', branch);
+    await cell.repository.git('worktree', 'add', '--quiet', '--detach', join(directory.path, 'theirs'));
+    await rm(join(cell.gitDirectory, head));
+    await symlink(`refs/heads/${branch}`, join(cell.gitDirectory, head));
+    await expect(commitTree(wanted)).rejects.toThrow(CommitRefused);
+    expect(await findTipOf(cell.gitDirectory, branch)).toBe(cell.baseCommit);
+  });
+
+  test('is refused when a worktree has the branch as one that is not born yet', async () => {
+    await using cell = await cellWith();
+    const wanted = await work(cell);
+    await cell.repository.git('checkout', '--quiet', '--orphan', branch);
+    await expect(commitTree(wanted)).rejects.toThrow(CommitRefused);
+    expect(await findTipOf(cell.gitDirectory, branch)).toBe(null);
+  });
+
+  test('is refused when the HEAD of a bare repository is the branch', async () => {
+    await using repository = await temporaryRepository();
+    await using directory = await temporaryDirectory();
+    const bare = join(directory.path, 'bare.git');
+    await repository.git('clone', '--quiet', '--bare', '.', bare);
+    const cell = await cellIn(repository, directory.path, 'cell1', bare);
+    await repository.git('-C', bare, 'symbolic-ref', 'HEAD', `refs/heads/${branch}`);
+    await expect(commitTree(await work(cell))).rejects.toThrow(CommitRefused);
+  });
+
+  test('is refused when the agent and somebody else have checked the branch out', async () => {
+    await using cell = await cellWith();
+    await using directory = await temporaryDirectory();
+    await cell.repository.git('-C', cell.worktree, 'checkout', '--quiet', '-b', branch);
+    await cell.repository.git('worktree', 'add', '--quiet', '--force', join(directory.path, 'theirs'), branch);
+    await expect(commitTree(await work(cell))).rejects.toThrow(CommitRefused);
   });
 
   test('is not refused when the agent itself switched to the branch', async () => {
