@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeAbandonedPacks } from './abandoned-packs.ts';
 import { RepositoryError } from './errors.ts';
 import { git, GitFailed } from './git.ts';
 import { removeTree } from './remove-worktree.ts';
@@ -22,6 +23,7 @@ export async function openMirror(url: string, mirrorsDirectory: string, signal?:
     const last = await lastFetch(gitDirectory);
     const began = Date.now();
     if (last > asked && last <= began) return;
+    await removeAbandonedPacks(gitDirectory);
     await makeAndFetch(url, gitDirectory, signal).catch(async (error: unknown) => {
       if (!isLocked(error)) throw error;
       await removeLocks(gitDirectory);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { commitTree } from '../../../src/git/commit.ts';
@@ -120,6 +120,23 @@ describe('the mirror of a URL', () => {
       await expect(resolveBase(gitDirectory, 'old')).rejects.toThrow(RepositoryError);
     },
   );
+
+  test('keeps nothing that fetches which were cut off left half written, and all that may still be written', async () => {
+    await using origin = await remote();
+    const { gitDirectory } = await origin.open();
+    const packs = join(gitDirectory, 'objects/pack');
+    const write = async (name: string, minutesAgo: number) => {
+      const then = new Date(Date.now() - minutesAgo * 60_000);
+      await writeFile(join(packs, name), 'half');
+      await utimes(join(packs, name), then, then);
+    };
+    await write('tmp_pack_abc123', 61);
+    await write('tmp_idx_abc123', 61);
+    await write('tmp_pack_def456', 59);
+    await write('pack-0123.keep', 61);
+    await origin.open();
+    expect((await readdir(packs)).sort()).toEqual(['pack-0123.keep', 'tmp_pack_def456']);
+  });
 
   test('is made again where making it was cut short', async () => {
     await using origin = await remote();
