@@ -56,6 +56,8 @@ const some = v.nullish(count);
 const chatUsage = v.object({
   prompt_tokens: count,
   completion_tokens: count,
+  // Only compared: one that is no number takes nothing from the rest.
+  total_tokens: v.optional(v.unknown()),
   prompt_tokens_details: v.nullish(v.object({ cached_tokens: some, cache_write_tokens: some })),
   completion_tokens_details: v.nullish(v.object({ reasoning_tokens: some })),
 });
@@ -81,6 +83,7 @@ function ofChat(usage: v.InferOutput<typeof chatUsage>): TokenUsage {
     cacheRead: usage.prompt_tokens_details?.cached_tokens ?? 0,
     cacheWrite: usage.prompt_tokens_details?.cache_write_tokens ?? 0,
     reasoning: usage.completion_tokens_details?.reasoning_tokens ?? 0,
+    total: usage.total_tokens,
   });
 }
 
@@ -91,6 +94,7 @@ function ofResponses(usage: v.InferOutput<typeof responsesUsage>): TokenUsage {
     cacheRead: usage.input_tokens_details?.cached_tokens ?? 0,
     cacheWrite: 0,
     reasoning: usage.output_tokens_details?.reasoning_tokens ?? 0,
+    total: undefined,
   });
 }
 
@@ -103,13 +107,24 @@ function ofMessages(usage: v.InferOutput<typeof messagesUsage>): TokenUsage {
   return { input, output, reasoning: 0, cacheRead, cacheWrite, total: input + output + cacheRead + cacheWrite };
 }
 
-/** On the wire the prompt includes what was cached, and the completion what was reasoned; here each token is counted once. */
-function split(usage: { prompt: number; generated: number; cacheRead: number; cacheWrite: number; reasoning: number }) {
-  const { prompt, generated, reasoning } = usage;
-  const cacheRead = Math.min(usage.cacheRead, prompt);
-  const cacheWrite = Math.min(usage.cacheWrite, prompt - cacheRead);
-  // Some providers count reasoning beside the completion, and then there may be more of it.
-  const output = reasoning > generated ? generated : generated - reasoning;
+interface Told {
+  prompt: number;
+  generated: number;
+  cacheRead: number;
+  cacheWrite: number;
+  reasoning: number;
+  /** Of all kinds, where the provider tells it. */
+  total: unknown;
+}
+
+/** On the wire the prompt includes what was cached, and the completion mostly what was reasoned; here each token is counted once. */
+function split(told: Told): TokenUsage {
+  const { prompt, generated, reasoning } = told;
+  const cacheRead = Math.min(told.cacheRead, prompt);
+  const cacheWrite = Math.min(told.cacheWrite, prompt - cacheRead);
+  // Some providers, xAI for one, count reasoning beside the completion: their total says so, and else that there is more of it.
+  const beside = reasoning > generated || told.total === prompt + generated + reasoning;
+  const output = beside ? generated : generated - reasoning;
   const input = prompt - cacheRead - cacheWrite;
   return { input, output, reasoning, cacheRead, cacheWrite, total: prompt + output + reasoning };
 }

@@ -138,6 +138,28 @@ describe('the usage of an answer', () => {
     expect(answer.used()).toMatchObject({ tokens: { total: 0 }, estimated: false });
   });
 
+  test('has the reasoning beside the completion where only both together come to the total that the provider tells', () => {
+    const usageOf = (reasoning_tokens: number, total_tokens: number) =>
+      watch(
+        'chat',
+        events({
+          usage: {
+            prompt_tokens: 32,
+            completion_tokens: 40,
+            total_tokens,
+            prompt_tokens_details: { cached_tokens: 2 },
+            completion_tokens_details: { reasoning_tokens },
+          },
+        }),
+      ).tokens;
+    const beside = { input: 30, output: 40, reasoning: 10, cacheRead: 2, cacheWrite: 0, total: 82 };
+    expect(usageOf(10, 82)).toEqual(beside);
+    expect(usageOf(10, 72)).toEqual({ ...beside, output: 30, total: 72 });
+    // A total that is neither sum says nothing.
+    expect(usageOf(10, 1)).toEqual({ ...beside, output: 30, total: 72 });
+    expect(usageOf(0, 72)).toEqual({ ...beside, reasoning: 0, total: 72 });
+  });
+
   test('counts no token twice, whatever a provider says of parts that are larger than the whole', () => {
     const details = {
       prompt_tokens_details: { cached_tokens: 90 },
