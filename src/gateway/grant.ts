@@ -16,6 +16,8 @@ export interface ProviderRoute {
   headers: Record<string, string>;
   /** The models that may be asked for, by their name on the wire; the price is null where it is not known. */
   models: Record<string, ModelPrice | null>;
+  /** Its streams of chat completions tell their usage unasked, and it refuses a request that asks for it. */
+  usageUnasked?: true;
 }
 
 /**

@@ -48,6 +48,7 @@ export async function readModelRequest(
   }
   refuseReach(body, Object.keys(route.models));
   const stream = body['stream'] === true;
+  const asksForUsage = destination.api === 'chat' && stream && route.usageUnasked !== true;
   return {
     api: destination.api,
     route,
@@ -57,7 +58,7 @@ export async function readModelRequest(
     stream,
     estimate: estimateRequest(body, destination.api),
     // Written anew: of a name that stands there twice, what was judged here is what the provider reads.
-    body: JSON.stringify(destination.api === 'chat' && stream ? withUsage(body) : body),
+    body: JSON.stringify(asksForUsage ? withUsage(body) : body),
   };
 }
 

@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
 import type { ModelPrice, ProviderRoute } from '../gateway/grant.ts';
 import type { BaseConfig } from './config.ts';
-import { knownClients, knownProviders } from './known-providers.ts';
+import { knownClients, knownProviders, mistral } from './known-providers.ts';
 
 /** A model that a cell would use cannot be reached through the gateway. */
 export class NoModelRoute extends Error {
@@ -86,7 +86,7 @@ async function routeOf(
   const baseUrl = entry.options?.baseURL ?? entry.api ?? known?.baseUrl;
   if (baseUrl === undefined)
     throw new NoModelRoute(`the address of the provider ${provider} is not known: give it as its options.baseURL`);
-  const client = entry.npm ?? (provider === 'anthropic' ? '@ai-sdk/anthropic' : '@ai-sdk/openai-compatible');
+  const client = entry.npm ?? known?.client ?? '@ai-sdk/openai-compatible';
   const header = knownClients.get(client);
   if (header === undefined)
     throw new NoModelRoute(`the provider ${provider} uses ${client}, whose requests the gateway does not know`);
@@ -109,6 +109,7 @@ async function routeOf(
     models: Object.fromEntries(
       models.map((model) => [entry.models?.[model]?.id ?? model, priceOf(entry.models?.[model]?.cost)]),
     ),
+    ...(client === mistral ? { usageUnasked: true } : {}),
   };
 }
 

@@ -140,6 +140,7 @@ export const grantSchema = v.strictObject({
         v.string(),
         v.nullable(v.strictObject({ input: price, output: price, cacheRead: price, cacheWrite: price })),
       ),
+      usageUnasked: v.exactOptional(v.literal(true)),
     }),
   ),
 }) satisfies v.GenericSchema<unknown, CellGrant>;

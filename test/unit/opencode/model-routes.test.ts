@@ -49,6 +49,19 @@ describe('the routes of a cell', () => {
     ]);
   });
 
+  test.for([
+    ['mistral', {}, true],
+    ['acme', { npm: '@ai-sdk/mistral', options: { baseURL: 'https://acme.test/v1' } }, true],
+    ['mistral', { npm: '@ai-sdk/openai-compatible' }, undefined],
+  ] as const)(
+    'to %s with %j say whether a stream may be asked for its usage, which Mistral refuses',
+    async ([name, entry, usageUnasked]) => {
+      const variables = { MISTRAL_API_KEY: 'key-of-mistral' };
+      const [route] = await modelRoutes({ provider: { [name]: entry } }, `${name}/one`, { ...keys, variables });
+      expect(route?.usageUnasked).toBe(usageUnasked);
+    },
+  );
+
   test('read what the configuration names in place of a secret', async () => {
     await using directory = await temporaryDirectory();
     await writeFile(join(directory.path, 'key'), 'from-the-file\n');
