@@ -195,7 +195,7 @@ async function relay(
   response.writeHead(status, { ...headersToClient(headers), ...encoded }).flushHeaders();
   let began = false;
   await pipeline(
-    body,
+    piecesOf(body),
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         if (!began) first();
@@ -209,6 +209,17 @@ async function relay(
   );
   watch.end();
   return { outcome: 'answered', rest: '' };
+}
+
+/** An answer that breaks off is no failure of ours. */
+async function* piecesOf(body: Readable): AsyncIterable<Buffer> {
+  try {
+    // Without an encoding a stream of the network, or of a decoder, gives buffers.
+    yield* body as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal('provider_unreachable', 'the answer of the provider broke off', { cause: error });
+  }
 }
 
 /** An error says what it has to say in its first 64 KiB; where it breaks off before, what came of it says more than nothing. */

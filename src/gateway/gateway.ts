@@ -10,7 +10,7 @@ import { type CellLedger, openLedger } from './ledger.ts';
 import { type ModelFigures, createMeter } from './meter.ts';
 import { readModelRequest } from './model-request.ts';
 import { Refusal, sendRefusal } from './refusal.ts';
-import { type Refused, countRefusals } from './refusal-count.ts';
+import { type RefusalListeners, countRefusals } from './refusal-count.ts';
 
 /** What a cell uses of its models, and whether it waits. */
 export interface CellAccount {
@@ -42,12 +42,10 @@ export interface Gateway extends AsyncDisposable {
   figures(): ModelFigures[];
 }
 
-export interface GatewayOptions {
+export interface GatewayOptions extends Partial<RefusalListeners> {
   /** The file with the account of a cell. Its directory exists. */
   ledgerOf: (cellId: string) => string;
   limits?: Partial<ExchangeLimits>;
-  /** Hears of requests that were not allowed, gathered so that nobody can flood whoever writes them down. */
-  refused?: (refused: Refused) => void;
 }
 
 const usualLimits: ExchangeLimits = { silenceMs: 120_000, totalMs: 3_600_000, longestWaitMs: 900_000 };
@@ -62,12 +60,12 @@ interface OpenCell {
   door: OpenDoor;
 }
 
-export function createGateway({ ledgerOf, limits, refused = () => undefined }: GatewayOptions): Gateway {
+export function createGateway({ ledgerOf, limits, ...heard }: GatewayOptions): Gateway {
   const cells = new Map<string, Promise<OpenCell>>();
   const opened = new Map<string, OpenCell>();
   const meter = createMeter();
   const cooldowns = createCooldowns();
-  const refusals = countRefusals(refused);
+  const refusals = countRefusals({ refused: () => undefined, failed: () => undefined, ...heard });
   const allLimits = { ...usualLimits, ...limits };
 
   const openCell = async (grant: CellGrant): Promise<OpenCell> => {

@@ -9,6 +9,7 @@ import { adoptedBy } from '../cell/server-place.ts';
 import { waitingWarm } from '../cell/warm-record.ts';
 import { version } from '../domain/version.ts';
 import { createGateway } from '../gateway/gateway.ts';
+import type { Failed } from '../gateway/refusal-count.ts';
 import { openAudit } from '../journal/audit.ts';
 import type { GroupSetting } from '../runtimes/cgroup-root.ts';
 import { endOwner } from '../runtimes/end-owner.ts';
@@ -75,6 +76,7 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
       createGateway({
         ledgerOf: (cellId) => cellPaths(stateDirectory, cellId).modelLedger,
         refused: (refused) => void audit.record({ event: 'refused', what: 'model-request', ...refused }),
+        failed: sayFailed,
       }),
     ),
     audit,
@@ -138,6 +140,13 @@ function patientList(runtime: CellRuntime): () => Promise<readonly string[]> {
 
 /** Into the log of the supervisor. */
 const sayLost = (error: unknown): void => console.error('the audit log could not be written:', error);
+
+/** Likewise: the cell is told no more than that it was so. */
+const sayFailed = ({ cellId, count, error }: Failed): void =>
+  console.error(
+    `${new Date().toISOString()} the model gateway failed ${count === 1 ? 'a request' : `${count} more requests`} of the cell ${cellId}:`,
+    error,
+  );
 
 async function listen(server: Server, socket: string): Promise<void> {
   // We hold the lock: a socket that lies there is what a killed one left.

@@ -33,11 +33,14 @@ export interface GatewayUnderTest extends AsyncDisposable {
   afterDeath(): Gateway;
 }
 
-export async function startGateway(limits: GatewayOptions['limits'] = {}): Promise<GatewayUnderTest> {
+export async function startGateway(
+  limits: GatewayOptions['limits'] = {},
+  heard: Pick<GatewayOptions, 'refused' | 'failed'> = {},
+): Promise<GatewayUnderTest> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
   const ledgerOf = (cellId: string) => join(directory.path, cellId, 'ledger.jsonl');
-  const start = () => stack.use(createGateway({ ledgerOf, limits }));
+  const start = () => stack.use(createGateway({ ledgerOf, limits, ...heard }));
   const gateway = start();
   const owned = stack.move();
   return {
@@ -59,7 +62,7 @@ export async function startGateway(limits: GatewayOptions['limits'] = {}): Promi
       if (account === undefined) throw new Error(`no door is open for cell ${cellId}`);
       return account;
     },
-    afterDeath: () => owned.use(createGateway({ ledgerOf, limits })),
+    afterDeath: () => owned.use(createGateway({ ledgerOf, limits, ...heard })),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
