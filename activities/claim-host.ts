@@ -4,7 +4,7 @@ import type { CellHost } from '../src/cell/host.ts';
 import { faultOfRequest } from '../src/cell/judge-request.ts';
 import { keepLease } from '../src/cell/keep-lease.ts';
 import { claimGivenBack, hostTaskQueue } from '../src/domain/names.ts';
-import { withoutCredentials } from '../src/git/mirror.ts';
+import { withoutCredentials } from '../src/domain/without-credentials.ts';
 import { requestDigest } from '../src/journal/audit.ts';
 import type { ClaimActivities, ClaimInput, ClaimedCell } from './contract.ts';
 import { failure } from './failure.ts';
@@ -28,14 +28,16 @@ export const createClaimHost =
     const refusal = isNew ? await refuse() : null;
     if (refusal !== null) throw noRoom(host, refusal);
     const lease = await keepLease(host, { cellId, owner, request });
-    const repository = request.repository ?? host.repository;
+    const location = request.repository ?? host.repository;
+    // Where it goes, the audit log and the history of the workflow, all may read it.
+    const repository = location === null ? null : withoutCredentials(location);
     if (isNew) {
       const { runtime, model, agentType } = lease;
       await host.audit.record({
         event: 'started',
         ...run,
         request: requestDigest(request),
-        repository: repository === null ? null : withoutCredentials(repository),
+        repository,
         branch: request.branch,
         runtime,
         model,

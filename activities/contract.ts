@@ -31,7 +31,7 @@ export interface ClaimedCell {
   runtime: IsolationName;
   /** `provider/model`, of the request or else of the template. */
   model: string;
-  /** Of the request or else of the host; null when neither names one. */
+  /** Of the request or else of the host, without credentials; null when neither names one. */
   repository: string | null;
   /** How long a step may wait for this host before the host counts as lost, milliseconds. A host of an earlier version does not say. */
   hostLostAfterMs?: number;

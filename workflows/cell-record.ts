@@ -14,6 +14,7 @@ import {
 import type { ParsedCellRequest } from '../src/domain/request.ts';
 import { cutToJsonBytes } from '../src/domain/text-bytes.ts';
 import { searchAttributes } from '../src/domain/search-attributes.ts';
+import { withoutCredentials } from '../src/domain/without-credentials.ts';
 import { detailsOf } from './details.ts';
 import type { KnownUsage } from './ending.ts';
 import type { AlertInput } from './messages.ts';
@@ -153,7 +154,9 @@ const attributeLimit = 2048;
 
 function repositoryAttribute(repository: string | null | undefined) {
   if (!repository) return [];
-  return [{ key: searchAttributes.repository, value: cutToJsonBytes(repository, attributeLimit) }];
+  // A request may have credentials in it, and so may the claim of a host of an earlier version; attributes are shown in lists.
+  const shown = withoutCredentials(repository);
+  return [{ key: searchAttributes.repository, value: cutToJsonBytes(shown, attributeLimit) }];
 }
 
 /** Takes over what the host reports of the agent. A report that is older than what is known changes nothing. */

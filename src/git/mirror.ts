@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withoutCredentials } from '../domain/without-credentials.ts';
 import { removeAbandonedPacks } from './abandoned-packs.ts';
 import { RepositoryError } from './errors.ts';
 import { git, GitFailed } from './git.ts';
@@ -111,9 +112,4 @@ function explained(url: string, error: GitFailed): Error {
   return passing.test(error.message)
     ? new Error(message, { cause: error })
     : new RepositoryError(message, { cause: error });
-}
-
-/** URLs in a text as they may be shown. */
-export function withoutCredentials(text: string): string {
-  return text.replaceAll(/\/\/[^/@\s]*@/g, '//');
 }

@@ -1,9 +1,10 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { withoutCredentials } from '../domain/without-credentials.ts';
 import { isAllowed, isUrl } from './allow-list.ts';
 import { RepositoryError, RepositoryNotAllowed } from './errors.ts';
 import { git, GitFailed } from './git.ts';
-import { openMirror, withoutCredentials } from './mirror.ts';
+import { openMirror } from './mirror.ts';
 
 export interface RepositoryWanted {
   /** Absolute path, or URL; empty when neither the request nor the worker names one. */
