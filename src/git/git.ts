@@ -41,7 +41,7 @@ export class GitFailed extends Error {
 }
 
 /**
- * Runs git on the host with the user's and the machine's configuration out of the way; no hook, helper, pager or monitor runs.
+ * Runs git on the host with the user's and the machine's configuration out of the way; no hook, helper but our own, pager or monitor runs.
  * Every call to git goes through here. Answers the standard output; throws `GitFailed` unless git ended with 0,
  * and the signal's reason when it was aborted.
  */

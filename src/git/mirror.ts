@@ -94,13 +94,46 @@ async function fetch(url: string, gitDirectory: string, signal?: AbortSignal): P
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
+  const { address, answered, known } = remoteOf(url);
   const flags = ['--quiet', '--prune', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-gc', '--no-tags'];
   try {
-    await git(['fetch', ...flags, '--', url, ...refs], { gitDirectory }, { config: network, env, signal });
+    const options = { config: [...network, ...answered], env: { ...env, ...known }, signal };
+    await git(['fetch', ...flags, '--', address, ...refs], { gitDirectory }, options);
   } catch (error) {
     if (error instanceof GitFailed) throw explained(url, error);
     throw error;
   }
+}
+
+/** A remote as git is told of it. Every user of the machine can read the words of a command; its environment only who may read ours. */
+interface Remote {
+  address: string;
+  /** Settings by which git finds the credentials. */
+  answered: string[];
+  /** Variables that hold them. */
+  known: Record<string, string>;
+}
+
+const [user, password] = ['AGENT_CELLS_GIT_USER', 'AGENT_CELLS_GIT_PASSWORD'];
+
+/** A program that answers when git asks for credentials: in its words there are the names of variables alone. */
+const helper = `!f() { printf 'username=%s\\npassword=%s\\n' "$${user}" "$${password}"; }; f`;
+
+/**
+ * Takes the credentials out of a URL, for git to ask for them. With `url.<…>.insteadOf` they would be words of the program that git
+ * starts for the transfer, and a header of ours would go along to wherever git is redirected.
+ */
+function remoteOf(url: string): Remote {
+  const parsed = URL.parse(url);
+  if (parsed?.protocol !== 'https:' || parsed.username + parsed.password === '')
+    return { address: url, answered: [], known: {} };
+  return {
+    // Some user, in whose place the helper names another: with that, and `emptyAuth`, git asks before its first request. Where it asks
+    // only after that was refused, it does not learn from the next one that the repository has moved.
+    address: withoutCredentials(url).replace('//', '//agent-cells@'),
+    answered: ['http.emptyAuth=true', `credential.${parsed.origin}.helper=${helper}`],
+    known: { [user]: decodeURIComponent(parsed.username), [password]: decodeURIComponent(parsed.password) },
+  };
 }
 
 const passing =
