@@ -77,8 +77,10 @@ export interface CellPaths {
   serverLog: string;
   transcript: string;
   diff: string;
-  /** Work that git cannot keep, as files. */
+  /** Work that git cannot keep, as files. What is there stands for the work: a revert that finds it removes the worktree. */
   worktreeCopy: string;
+  /** Such a copy before it may stand for the work, and one that lacks something while git may yet keep the work. */
+  incompleteCopy: string;
   /** The messages of the commits that the agent made itself. */
   agentCommits: string;
   /** Output of one run of the test command; the first round is 0. */
@@ -128,6 +130,7 @@ export function cellPaths(stateDirectory: string, cellId: string): CellPaths {
     transcript: join(artifacts, 'transcript.json'),
     diff: join(artifacts, 'changes.diff'),
     worktreeCopy: join(artifacts, 'worktree'),
+    incompleteCopy: join(artifacts, 'worktree.incomplete'),
     agentCommits: join(artifacts, 'agent-commits.json'),
     testOutput: (round) => join(artifacts, `test-${wholeNumber(round)}.log`),
   };

@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, rename } from 'node:fs/promises';
 import type { RevertInput, RevertReport } from '../../activities/contract.ts';
 import { namedFiles } from '../domain/named-paths.ts';
 import { revertedRefOf } from '../domain/names.ts';
@@ -48,7 +48,7 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
       ...namedFiles(await fileChanges(gitDirectory, baseCommit, earlier)),
     };
   // The same holds for a copy: a run that was killed has removed a part of the worktree, and what is left is not the work.
-  if ((await lstat(paths.worktreeCopy).catch(() => null)) !== null) return { revertedRef: null, filesModified: [] };
+  if (await isThere(paths.worktreeCopy)) return keptAsFiles;
   // The repository would keep for good what a cell filled the disk with.
   const bound = (await exceedsDisk(host, lease.cellId)) ? { mostBytes: maximumBytes } : {};
   const { tree } = await snapshotTree({ ...cell, indexFile: paths.index, protectedPaths: [], ...bound });
@@ -65,18 +65,28 @@ async function keep(host: CellHost, cell: OpenCell, reason: string): Promise<Kep
   return { revertedRef: ref, ...namedFiles(await fileChanges(gitDirectory, baseCommit, tree)) };
 }
 
+const keptAsFiles: Kept = { revertedRef: null, filesModified: [] };
+
 /**
  * git cannot keep a repository inside a repository, say, and is not given gigabytes of a cell that took too much: then the files themselves are kept among the artifacts.
- * So they are when git failed, twice and nobody knows why, unless the copy lacks something as well: it may be the disk, and pass.
+ * So they are when git failed, twice and nobody knows why, unless the copy lacks something as well: it may be the disk, and pass. Such a copy has
+ * another name: by its own the next run would take it for the work, and remove what it lacks.
  */
 async function keepAside(host: CellHost, cell: OpenCell, error: unknown): Promise<Kept> {
   if (!(error instanceof UnfitWorktree || error instanceof GitFailed)) throw error;
-  const { worktreeCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
-  const { leftOut } = await copyWork(cell.worktree, worktreeCopy);
+  const { worktreeCopy, incompleteCopy } = cellPaths(host.stateDirectory, cell.lease.cellId);
+  // git may have failed before anybody looked for the copy of an earlier run.
+  if (await isThere(worktreeCopy)) return keptAsFiles;
+  const { leftOut } = await copyWork(cell.worktree, incompleteCopy);
   if (leftOut > 0 && error instanceof GitFailed) throw error;
+  await rename(incompleteCopy, worktreeCopy);
   host.log.warn(
     { cellId: cell.lease.cellId, worktreeCopy, leftOut, why: error.message },
     'git did not keep the work, which was kept as files',
   );
-  return { revertedRef: null, filesModified: [] };
+  return keptAsFiles;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => null)) !== null;
 }
