@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { CommitInput, CommitReport } from '../../activities/contract.ts';
 import { namedFiles, namedProtectedPaths } from '../domain/named-paths.ts';
 import { branchOf } from '../domain/names.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { agentCommits } from '../git/agent-commits.ts';
 import { fileChanges, writeDiff } from '../git/changes.ts';
 import { commitTree } from '../git/commit.ts';
@@ -14,7 +15,6 @@ import { openCell } from './open-cell.ts';
 import { cellPaths } from './paths.ts';
 import { snapshotOnce } from './snapshot-once.ts';
 import { whileAtRest } from './while-at-rest.ts';
-import writeFileAtomic from 'write-file-atomic';
 
 /** Ends the agent, and commits the tree that was tested, or what is there now when nothing was tested. */
 export async function commitCell(host: CellHost, input: CommitInput): Promise<CommitReport> {
@@ -61,5 +61,5 @@ async function keepAgentCommits(
   file: string,
 ): Promise<void> {
   const commits = await agentCommits(cell);
-  if (commits.length > 0) await writeFileAtomic(file, JSON.stringify(commits, null, 2), { mode: 0o600 });
+  if (commits.length > 0) await replaceFile(file, JSON.stringify(commits, null, 2), { mode: 0o600 });
 }

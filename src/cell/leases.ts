@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Mutex } from 'async-mutex';
-import writeFileAtomic from 'write-file-atomic';
+import { createLocks } from '../files/one-at-a-time.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { codeOf, createFile } from './create-file.ts';
 import { type Lease, type LeaseChange, parseLease } from './lease.ts';
 import { cellPaths, hostPaths, isCellId } from './paths.ts';
@@ -86,7 +86,7 @@ export function createLeaseStore(stateDirectory: string): LeaseStore {
   }
 
   async function write(lease: Lease): Promise<Lease> {
-    await writeFileAtomic(pathsOf(lease.cellId).lease, textOf(lease), { mode: 0o600 });
+    await replaceFile(pathsOf(lease.cellId).lease, textOf(lease), { mode: 0o600 });
     return lease;
   }
 
@@ -165,22 +165,6 @@ function textOf(lease: Lease): string {
   const parsed = parseLease(text);
   if ('reason' in parsed) throw new Error(`not a lease: ${parsed.reason}`);
   return text;
-}
-
-/** Runs what concerns one cell one after the other; a cell that nobody is busy with takes no memory. */
-function createLocks(): <Result>(cellId: string, work: () => Promise<Result>) => Promise<Result> {
-  const locks = new Map<string, { mutex: Mutex; users: number }>();
-  return async (cellId, work) => {
-    const lock = locks.get(cellId) ?? { mutex: new Mutex(), users: 0 };
-    locks.set(cellId, lock);
-    lock.users += 1;
-    try {
-      return await lock.mutex.runExclusive(work);
-    } finally {
-      lock.users -= 1;
-      if (lock.users === 0) locks.delete(cellId);
-    }
-  };
 }
 
 /** Begins to listen at once; `wait` ends with the next place that is freed, and after a second in any case. */

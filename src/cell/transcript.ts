@@ -1,5 +1,5 @@
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
-import writeFileAtomic from 'write-file-atomic';
+import { replaceFile } from '../files/replace-file.ts';
 import { type SessionMessage, readMessages } from '../opencode/session.ts';
 import type { CellHost } from './host.ts';
 import { cellPaths } from './paths.ts';
@@ -16,7 +16,7 @@ export async function keepTranscript(
 ): Promise<SessionMessage[] | null> {
   try {
     const messages = await readMessages(client, sessionId, AbortSignal.timeout(10_000));
-    await writeFileAtomic(cellPaths(host.stateDirectory, cellId).transcript, JSON.stringify(messages, null, 2), {
+    await replaceFile(cellPaths(host.stateDirectory, cellId).transcript, JSON.stringify(messages, null, 2), {
       mode: 0o600,
     });
     return messages;

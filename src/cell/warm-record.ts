@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import { isolations } from '../domain/request.ts';
 import type { IsolationName } from '../domain/request.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import type { RuntimeHandle } from '../runtimes/runtime.ts';
 import { codeOf, createFile } from './create-file.ts';
 import { handleSchema } from './lease.ts';
@@ -33,7 +33,7 @@ export async function writeWarm(stateDirectory: string, record: WarmServer): Pro
   const { warm } = hostPaths(stateDirectory);
   const { record: file } = warmPaths(stateDirectory, record.id);
   const text = `${JSON.stringify(record, null, 2)}\n`;
-  if (record.ready) return await writeFileAtomic(file, text, { mode: 0o600, fsync: false });
+  if (record.ready) return await replaceFile(file, text, { mode: 0o600, sync: false });
   await mkdir(warm, { recursive: true, mode: 0o700 });
   await createFile(file, text);
 }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import type { ParsedCellRequest } from '../domain/request.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { cellConfig } from '../opencode/config.ts';
 import { findTemplate } from '../templates/load.ts';
 import type { CellHost } from './host.ts';
@@ -26,7 +26,7 @@ export async function writeConfig(
   const gateway = await openModelDoor(host, lease);
   const config = await cellConfig({ base: host.opencode, model, agent, worktree, home, gateway });
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(file, config, { mode: 0o600, fsync: false });
+  await replaceFile(file, config, { mode: 0o600, sync: false });
 }
 
 /** What the configurations of cells of one worker differ by, but for the paths in them. */

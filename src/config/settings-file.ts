@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import writeFileAtomic from 'write-file-atomic';
 import { UserError } from '../domain/user-error.ts';
+import { replaceFile } from '../files/replace-file.ts';
 
 /** The file of this user's defaults for the host, below XDG's configuration home; null where the environment names no home. */
 export function settingsFileOf(env: Readonly<Record<string, string | undefined>>): string | null {
@@ -41,7 +41,9 @@ export async function changeSettingsFile(file: string, name: string, value: stri
   const head =
     '# Defaults of agent-cells on this host, written by `cells config`. The environment and .env go over them.';
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(file, `${[head, ...lines].join('\n')}\n`, { mode: 0o600 });
+  // Who keeps it elsewhere, and has a link here, keeps the link.
+  const target = await realpath(file).catch(() => file);
+  await replaceFile(target, `${[head, ...lines].join('\n')}\n`, { mode: 0o600 });
 }
 
 /** In whichever quotes the value comes back as it is. */

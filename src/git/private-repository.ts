@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { appendFile, chmod, chown, copyFile, link, lstat, mkdir, mkdtemp, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
+import { replaceFile } from '../files/replace-file.ts';
 import { contentSettings } from './content-settings.ts';
 import { privateTemplate, type TemplateWanted } from './private-template.ts';
 import { removeTree } from './remove-worktree.ts';
@@ -42,8 +42,7 @@ export async function writeDotGit({
   owner,
 }: Pick<PrivateRepositoryWanted, 'directory' | 'dotGitFile' | 'owner'>): Promise<void> {
   if (await exists(dotGitFile)) return;
-  const chown = owner === null ? {} : { chown: owner };
-  await writeFileAtomic(dotGitFile, `gitdir: ${directory}\n`, { mode: 0o444, fsync: false, ...chown });
+  await replaceFile(dotGitFile, `gitdir: ${directory}\n`, { mode: 0o444, sync: false, owner });
 }
 
 async function make(wanted: PrivateRepositoryWanted): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import writeFileAtomic from 'write-file-atomic';
+import { replaceFile } from '../files/replace-file.ts';
 import type { BaseConfig } from './config.ts';
 
 /** What servers are told of models in place of the table that is built into them. */
@@ -43,7 +43,7 @@ export async function writeModels(use: ModelsUse): Promise<KnownModels | null> {
   if (table === null) return null;
   const [file, text] = [join(directory, 'models.json'), JSON.stringify(table)];
   // No secret is in it, and confined cells read it as users of their own.
-  await writeFileAtomic(file, text, { mode: 0o644 });
+  await replaceFile(file, text, { mode: 0o644 });
   const digest = createHash('sha256').update(text).digest('hex');
   for (const id of Object.keys(table)) ids.add(id);
   return { file, digest, covers: (model) => ids.has(providerOf(model)) };

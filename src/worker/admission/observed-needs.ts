@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import type { Lease } from '../../cell/lease.ts';
 import { isolations } from '../../domain/request.ts';
+import { replaceFile } from '../../files/replace-file.ts';
 
 /** What cells of this host were seen to need. Kept in the state directory, so that a restart knows it. Sizes are bytes. */
 export interface ObservedNeeds {
@@ -69,7 +69,7 @@ export async function loadObservedNeeds(stateDirectory: string): Promise<Observe
       );
       if (seen.length === 0) return;
       peaks = [...peaks, ...seen].slice(-remembered);
-      await writeFileAtomic(file, `${JSON.stringify({ version: 1, peaks, disk })}\n`, { mode: 0o600, fsync: false });
+      await replaceFile(file, `${JSON.stringify({ version: 1, peaks, disk })}\n`, { mode: 0o600, sync: false });
     },
     observeDisk: (bytes) => void (disk = [...disk, bytes].slice(-remembered)),
     memoryOf: expected,

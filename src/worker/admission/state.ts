@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import type { BreakerState } from '../../cell/breaker.ts';
+import { replaceFile } from '../../files/replace-file.ts';
 
 /** Why a host asks for no cell, the first that applies. */
 export const refusalReasons = ['stopping', 'breaker', 'full', 'ports', 'disk', 'memory'] as const;
@@ -44,7 +44,7 @@ const fileIn = (stateDirectory: string): string => join(stateDirectory, 'admissi
 /** Writes the file that commands on this host read; it is seen whole or not at all. */
 export async function writeAdmissionState(stateDirectory: string, state: AdmissionState): Promise<void> {
   const text = `${JSON.stringify(state, null, 2)}\n`;
-  await writeFileAtomic(fileIn(stateDirectory), text, { mode: 0o600, fsync: false });
+  await replaceFile(fileIn(stateDirectory), text, { mode: 0o600, sync: false });
 }
 
 /** What the worker of a state directory wrote last; null where none did, or one of another version. */

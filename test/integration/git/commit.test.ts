@@ -1,12 +1,12 @@
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { agentCommits } from '../../../src/git/agent-commits.ts';
 import { commitTree, moveBranch } from '../../../src/git/commit.ts';
 import { CommitRefused } from '../../../src/git/errors.ts';
 import { GitFailed } from '../../../src/git/git.ts';
 import { findTipOf } from '../../../src/git/repository.ts';
+import { canMount, smallDisk } from '../../support/small-disk.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
 import { type Cell, cellIn, cellWith, date } from './life.ts';
@@ -158,7 +158,7 @@ describe('committing', () => {
     const wanted = await work(cell);
     const directory = join(cell.gitDirectory, 'refs/heads/cells');
     await mkdir(directory);
-    await using _disk = await smallDisk(directory);
+    await using _disk = await smallDisk(directory, 1024);
     const filling = join(directory, 'filling.lock');
     await expect(writeFile(filling, Buffer.alloc(2 * 1024 * 1024))).rejects.toThrow('ENOSPC');
     await expect(commitTree(wanted)).rejects.toThrow(GitFailed);
@@ -168,21 +168,6 @@ describe('committing', () => {
     expect(await findTipOf(cell.gitDirectory, branch)).toBe(commit);
   });
 });
-
-async function smallDisk(directory: string): Promise<AsyncDisposable> {
-  await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);
-  return { [Symbol.asyncDispose]: async () => void (await execa('umount', [directory])) };
-}
-
-async function canMount(): Promise<boolean> {
-  await using directory = await temporaryDirectory();
-  try {
-    await using _disk = await smallDisk(directory.path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('the commits of the agent', () => {
   test('are told with their whole messages, the latest first', async () => {

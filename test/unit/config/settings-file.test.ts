@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeConfig, readConfig, settingNamed, settingText } from '../../../src/config.ts';
@@ -35,6 +35,16 @@ describe('the file of settings', () => {
     await changeSettingsFile(file, 'CELLS_RUNTIME', null);
     expect(readConfig(env, { dotenv }).runtime).toBeNull();
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test('may be a link to a file elsewhere, which is the one that changes', async () => {
+    await using directory = await temporaryDirectory();
+    const [file, elsewhere] = [join(directory.path, 'settings.env'), join(directory.path, 'elsewhere')];
+    await writeFile(elsewhere, '');
+    await symlink(elsewhere, file);
+    await changeSettingsFile(file, 'CELLS_WARM', '1');
+    expect(await readlink(file)).toBe(elsewhere);
+    expect(readSettingsFile(elsewhere)).toEqual({ CELLS_WARM: '1' });
   });
 
   test('gives nothing but settings of ours: a key, or the address of a server, that stands there is not used', async () => {
