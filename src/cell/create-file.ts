@@ -30,6 +30,11 @@ export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
+/** Whether nothing can be written down, on a full disk say. What is released then gives room again, so no note of it may be in its way. */
+export function takesNothing(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS'].some((code) => codeOf(error) === code);
+}
+
 async function writeThrough(path: string, content: string): Promise<void> {
   await using file = await open(path, 'wx', 0o600);
   await file.writeFile(content);

@@ -24,9 +24,9 @@ type Kept = Omit<RevertReport, 'usage'>;
  */
 export async function revertCell(host: CellHost, { cellId, reason }: RevertInput): Promise<RevertReport> {
   const cell = await findCell(host, cellId);
-  const stillOurs = await raiseFence(host, cellId);
-  // The work is over: an agent that still writes would make the check below fail.
+  // The work is over: an agent that still writes would make the check below fail, and might fill the disk that the fence is to be written to.
   await endProcesses(host, cell.lease);
+  const stillOurs = await raiseFence(host, cellId);
   const kept = await keep(host, cell, reason)
     .catch((error: unknown) => {
       if (error instanceof GitFailed) return keep(host, cell, reason);

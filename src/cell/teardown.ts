@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import type { TeardownReport } from '../../activities/contract.ts';
+import { takesNothing } from './create-file.ts';
 import { endProcesses } from './end-processes.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
@@ -23,8 +24,12 @@ export async function teardownCell(
 ): Promise<TeardownReport> {
   const found = await host.leases.read(cellId);
   const lease = found.kind === 'lease' ? found.lease : null;
-  // Whoever is still at a step of this cell, a frozen worker say, finds itself shut out.
-  if (lease) await host.leases.raiseGeneration(cellId);
+  // Whoever is still at a step of this cell, a frozen worker say, finds itself shut out: by this, or in the end by finding no lease.
+  if (lease)
+    await host.leases.raiseGeneration(cellId).catch((error: unknown) => {
+      if (!takesNothing(error)) throw error;
+      host.log.warn({ cellId, error }, 'the disk takes nothing: the cell is released without a note of it');
+    });
   const report: TeardownReport = { released: [], alreadyGone: [] };
   const errors: unknown[] = [];
   const place = await serverPlace(host.stateDirectory, cellId);

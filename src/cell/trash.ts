@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeTree } from '../git/remove-worktree.ts';
-import { codeOf } from './create-file.ts';
+import { codeOf, takesNothing } from './create-file.ts';
 import type { CellHost } from './host.ts';
 import { hostPaths } from './paths.ts';
 
@@ -43,12 +43,12 @@ export async function trashEmptied(): Promise<void> {
   await Promise.all(deletions);
 }
 
-/** Answers where it is now; null when there was nothing. */
+/** Answers where it is now, if it still is; null when there was nothing. */
 async function throwAway(stateDirectory: string, path: string): Promise<string | null> {
   const { trash } = hostPaths(stateDirectory);
-  await mkdir(trash, { recursive: true, mode: 0o700 });
   const place = join(trash, `${basename(path)}.${randomUUID()}`);
   try {
+    await mkdir(trash, { recursive: true, mode: 0o700 });
     // A directory that moves gets another parent, which is a change to it: an agent may have forbidden that.
     await rename(path, place).catch(async (error: unknown) => {
       if (codeOf(error) !== 'EACCES') throw error;
@@ -60,6 +60,8 @@ async function throwAway(stateDirectory: string, path: string): Promise<string |
     // Where the directory above is a file there is nothing either.
     const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    // There is no room for the trash, or for one more name in it: then it takes as long as it takes, and gives room again.
+    if (takesNothing(error)) return (await removeTree(path)) ? path : null;
     throw error;
   }
 }

@@ -33,6 +33,8 @@ export interface CellHostOptions {
   files?: Record<string, string>;
   /** What the operator's OpenCode configuration holds besides the scripted model. */
   opencode?: object;
+  /** Where the host keeps what it keeps. Default: a directory of its own, which is removed */
+  stateDirectory?: string;
 }
 
 /** The steps of a cell, each run as Temporal would run it, and without Temporal. */
@@ -60,7 +62,7 @@ export async function startCellHost(options: CellHostOptions = {}): Promise<Cell
   const directory = stack.use(await temporaryDirectory());
   const repository = stack.use(await temporaryRepository(options.files));
   const model = stack.use(await startScriptedModel({ file: suite }));
-  const stateDirectory = join(directory.path, 'state');
+  const stateDirectory = options.stateDirectory ?? join(directory.path, 'state');
   const opencodeConfig = join(directory.path, 'opencode.json');
   await writeFile(
     opencodeConfig,

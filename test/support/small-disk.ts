@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** A file system of its own on a directory, of so many KiB, until it is disposed of. */
-export async function smallDisk(directory: string, kilobytes: number): Promise<AsyncDisposable> {
-  await execa('mount', ['-t', 'tmpfs', '-o', `size=${kilobytes}k`, 'tmpfs', directory]);
+/** A file system of its own on a directory, of so many KiB, and files where that is said, until it is disposed of. */
+export async function smallDisk(directory: string, kilobytes: number, files?: number): Promise<AsyncDisposable> {
+  const options = [`size=${kilobytes}k`, ...(files === undefined ? [] : [`nr_inodes=${files}`])];
+  await execa('mount', ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', directory]);
   return { [Symbol.asyncDispose]: async () => void (await execa('umount', [directory])) };
 }
 
