@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from './create-file.ts';
-import { type CellPaths, cellPaths, warmPaths } from './paths.ts';
+import { type CellPaths, cellPaths, hostPaths, isCellId, warmPaths } from './paths.ts';
 
 /** Where the server of a cell, and what it works on, keep what is their own. */
 export interface ServerPlace extends Pick<
@@ -39,6 +39,16 @@ export async function adoptedBy(stateDirectory: string, cellId: string): Promise
     if (id !== undefined) return id;
   }
   return null;
+}
+
+/** Whether a cell of this host has adopted a warm server. */
+export async function isAdopted(stateDirectory: string, id: string): Promise<boolean> {
+  const cellIds = await readdir(hostPaths(stateDirectory).cells).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const marks = await marksOf(stateDirectory, cellIds.filter(isCellId));
+  return marks.includes(id);
 }
 
 /** Where the record of a warm server lies once it is adopted: its name alone says which one it is. */

@@ -15,6 +15,7 @@ import { hostPaths, warmPaths } from './paths.ts';
 import { releasePorts } from './ports.ts';
 import { releaseWorktree } from './release-worktree.ts';
 import { makeSecret } from './secret.ts';
+import { isAdopted } from './server-place.ts';
 import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
 import { type WarmServer, dropWarm, writeWarm } from './warm-record.ts';
@@ -68,10 +69,15 @@ export async function bootWarm(host: CellHost, signal: AbortSignal): Promise<voi
   made.move();
 }
 
-/** Ends a server that no cell has adopted. Idempotent; answers whether there was anything of it. */
+/**
+ * Ends a server that no cell has adopted; one that a cell has by now is left alone, for whoever looked may have looked a while ago.
+ * Idempotent; answers whether there was anything of it.
+ */
 export async function endWarm(host: CellHost, id: string): Promise<boolean> {
   const { stateDirectory } = host;
   const waited = await dropWarm(stateDirectory, id);
+  // Without a record it is a cell's, or what is left of an ending that was cut short.
+  if (!waited && (await isAdopted(stateDirectory, id))) return false;
   const ended = await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.destroy(id)));
   const { directory, worktree } = warmPaths(stateDirectory, id);
   await releasePorts(hostPaths(stateDirectory).ports, id);

@@ -195,6 +195,32 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: [] });
   });
 
+  test('is left to the cell that adopted it while another one was being ended', async () => {
+    await bootStandIn(place.host);
+    await bootStandIn(place.host);
+    const ids = (await listWarm(place.stateDirectory)).records.map(({ id }) => id);
+    const { cellId } = await claim('adopts-meanwhile');
+    const adopted: string[] = [];
+    const { runtime, ...known } = place.host.runtimes[place.host.defaultRuntime];
+    const slow: typeof runtime = {
+      ...runtime,
+      // The end of a server takes as long as a cell takes to come.
+      async destroy(mark) {
+        const other = ids.find((id) => id !== mark);
+        if (other !== undefined && adopted.length === 0 && (await claimWarm(place.stateDirectory, other, cellId)))
+          adopted.push(other);
+        return await runtime.destroy(mark);
+      },
+    };
+    const runtimes = { ...place.host.runtimes, [place.host.defaultRuntime]: { ...known, runtime: slow } };
+    await tendPool({ ...place.host, runtimes }, { ...room, mayKeep: () => Promise.resolve(false) }, never);
+    expect(adopted).toHaveLength(1);
+    expect(await serversOf(adopted[0] ?? '')).toHaveLength(1);
+    expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: adopted });
+    await place.steps.teardownCell({ cellId });
+    expect(await remainsOfWarm(place.stateDirectory, adopted[0] ?? '')).toEqual([]);
+  });
+
   test('is not booted while a cell is being made', async () => {
     const { cellId } = await claim('first');
     await tendPool(place.host, room, never);
