@@ -5,6 +5,7 @@ import { cellIdOf } from '../cell/cell-id.ts';
 import type { CellHost } from '../cell/host.ts';
 import { type IsOpen, findUnowned, releaseUnowned } from '../cell/reaper.ts';
 import { expireArtifacts } from '../cell/retention.ts';
+import { repeat } from './repeat.ts';
 
 /** How often the reaper looks, milliseconds. */
 const interval = 60_000;
@@ -39,7 +40,7 @@ export async function startReaping(
   options: { reaped: MetricCounter; artifactRetentionMs: number; auditRetentionMs: number },
 ): Promise<AsyncDisposable> {
   const isOpen = askTemporal(client);
-  const look = async () => {
+  const reap = async () => {
     for (const unowned of await findUnowned(host, isOpen)) {
       host.log.info({ ...unowned }, 'releasing what nobody owns any more');
       if (await releaseUnowned(host, unowned)) options.reaped.add(1, { resource: unowned.resource });
@@ -52,15 +53,7 @@ export async function startReaping(
       new Set(leases.map(({ cellId }) => cellId)),
     );
   };
-  let looking = look().catch((error: unknown) => host.log.warn({ error }, 'the reaper could not look'));
-  await looking;
-  const timer = setInterval(() => {
-    looking = looking.then(look).catch((error: unknown) => host.log.warn({ error }, 'the reaper could not look'));
-  }, interval);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await looking;
-    },
-  };
+  const look = () => reap().catch((error: unknown) => host.log.warn({ error }, 'the reaper could not look'));
+  await look();
+  return repeat(look, interval);
 }

@@ -6,6 +6,7 @@ import { marksOf } from '../cell/server-place.ts';
 import { type Look, cpuPercent, memoryLimitOf } from '../cell/use-of-cell.ts';
 import { type Sample, openSamples } from '../journal/samples.ts';
 import { type MemoryAlert, createMemoryAlerts } from './memory-alerts.ts';
+import { repeat } from './repeat.ts';
 
 /** How often every cell is looked at, milliseconds. */
 const interval = 10_000;
@@ -65,20 +66,8 @@ export function startSampling(
     memory.forget(living);
     for (const cellId of looks.keys()) if (!living.has(cellId)) looks.delete(cellId);
   };
-  let looking = Promise.resolve();
-  let busy = false;
-  const timer = setInterval(() => {
-    // On a host that is slower than its clock the next look is the one after.
-    if (busy) return;
-    busy = true;
-    looking = look()
-      .catch((error: unknown) => host.log.warn({ error }, 'could not look at what cells use'))
-      .finally(() => (busy = false));
-  }, intervalMs);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await looking;
-    },
-  };
+  return repeat(
+    () => look().catch((error: unknown) => host.log.warn({ error }, 'could not look at what cells use')),
+    intervalMs,
+  );
 }

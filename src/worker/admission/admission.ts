@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CellHost } from '../../cell/host.ts';
+import { repeat } from '../repeat.ts';
 import { type Limits, takeFigures } from './figures.ts';
 import { type Refusal, judge } from './judge.ts';
 import { createMeasurement } from './measure-cells.ts';
@@ -65,10 +66,13 @@ export async function startAdmission(host: CellHost, limits: Limits): Promise<Ad
   const attempt = async (work: () => Promise<void>) => {
     await work().catch((error: unknown) => host.log.warn({ error }, 'could not look at what this host has'));
   };
-  let looking = Promise.resolve();
-  const timer = setInterval(() => {
-    looking = looking.then(() => attempt(measure)).then(() => attempt(publish));
+  let disposed = false;
+  const looking = repeat(async () => {
+    await attempt(measure);
+    if (!disposed) await attempt(publish);
   }, interval.look);
+  /** Besides the looks: whoever reads the file is to know at once. */
+  let saying = Promise.resolve();
 
   /** Null when a place was kept. While the breaker lets one try through there is no other beside it. */
   async function tryToKeep(): Promise<Refusal | null> {
@@ -120,11 +124,12 @@ export async function startAdmission(host: CellHost, limits: Limits): Promise<Ad
     state: () => state,
     stop() {
       stopped = true;
-      looking = looking.then(() => attempt(publish));
+      saying = attempt(publish);
     },
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await looking;
+      disposed = true;
+      await looking[Symbol.asyncDispose]();
+      await saying;
     },
   };
 }

@@ -98,6 +98,14 @@ describe('a host asks for no cell, and goes on when the cause is gone', () => {
     admission.stop();
     await using _waits = await expectRefused(place, admission, 'stopping', /^the worker is stopping$/);
   });
+
+  test('when its worker stops, and says so also when that is the last that it does', async () => {
+    await using place = await startCellHost();
+    const admission = await admissionOf(place);
+    admission.stop();
+    await admission[Symbol.asyncDispose]();
+    expect((await readAdmissionState(place.stateDirectory))?.reason).toBe('stopping');
+  });
 });
 
 describe('a host that has room', () => {
