@@ -1,6 +1,5 @@
 import type { RevertReport } from '../../activities/contract.ts';
 import { hostCloses } from '../domain/names.ts';
-import { takesNothing } from './create-file.ts';
 import type { CellHost } from './host.ts';
 import { NoLease } from './leases.ts';
 import { CellGone } from './open-cell.ts';
@@ -17,28 +16,16 @@ export class HostCloses extends Error {
  * Work that cannot be kept does not keep the cell. Answers what was kept, null when nothing was. Idempotent.
  */
 export async function closeCell(host: CellHost, cellId: string): Promise<RevertReport | null> {
-  const kept = (await beginsToClose(host, cellId)) ? await keepWork(host, cellId) : null;
+  await host.leases.update(cellId, { state: 'terminating' }).catch((error: unknown) => {
+    if (!(error instanceof NoLease)) throw error;
+  });
+  const kept = await revertCell(host, { cellId, reason: `host ${host.hostId} ended its cells` }).catch(
+    (error: unknown) => {
+      if (!(error instanceof CellGone)) host.log.warn({ cellId, error }, 'the work of the cell could not be kept');
+      return null;
+    },
+  );
   await teardownCell(host, cellId, `host ${host.hostId} ended its cells`);
   host.log.info({ cellId, revertedRef: kept?.revertedRef ?? null }, 'ended the cell, which is made anew elsewhere');
   return kept;
-}
-
-/** Answers false where there is no work to keep, or no room to: a worktree that is its base again has to be marked, or a step takes it for the agent's work. */
-async function beginsToClose(host: CellHost, cellId: string): Promise<boolean> {
-  try {
-    await host.leases.update(cellId, { state: 'terminating' });
-    return true;
-  } catch (error) {
-    if (!(error instanceof NoLease) && !takesNothing(error)) throw error;
-    if (takesNothing(error))
-      host.log.warn({ cellId, error }, 'the disk takes nothing: the work of the cell is not kept');
-    return false;
-  }
-}
-
-async function keepWork(host: CellHost, cellId: string): Promise<RevertReport | null> {
-  return await revertCell(host, { cellId, reason: `host ${host.hostId} ended its cells` }).catch((error: unknown) => {
-    if (!(error instanceof CellGone)) host.log.warn({ cellId, error }, 'the work of the cell could not be kept');
-    return null;
-  });
 }

@@ -71,13 +71,14 @@ describe('a cell on a disk that is full', () => {
     expect(await remainsOf(place, cellId, port)).toEqual([]);
   });
 
-  full('is ended by its host that closes', async () => {
+  full('stays with its work when its host closes, for there is no room to keep it', async () => {
     await using place = await hostOnSmallDisk();
-    const { cellId, port } = await place.spawn({ agentId: 'closed' });
+    const { cellId, worktree } = await place.spawn({ agentId: 'closed' });
+    await writeFile(join(worktree, 'work.txt'), 'work');
     await using _full = await fillDisk(place.stateDirectory);
     await expectNoRoom(place, cellId);
-    expect(await closeCell(place.host, cellId)).toBeNull();
-    expect(await remainsOf(place, cellId, port)).toEqual([]);
+    await expect(closeCell(place.host, cellId)).rejects.toThrow('ENOSPC');
+    expect(await readFile(join(worktree, 'work.txt'), 'utf8')).toBe('work');
   });
 
   full('has its agent ended by a revert, which keeps the work once there is room', async () => {
