@@ -52,7 +52,10 @@ export async function restoreWorktree({ gitDirectory, worktree, baseCommit, sign
   await rename(dotGit, join(worktree, '.git'));
   await rm(join(admin, 'index'), { force: true });
   await rm(join(admin, 'index.lock'), { force: true });
-  await writeFile(join(admin, 'HEAD'), `${baseCommit}\n`);
+  // A link, where the repository keeps a HEAD as one: what is written goes in its place, and not to where it leads.
+  const head = join(admin, `HEAD-${randomUUID()}`);
+  await writeFile(head, `${baseCommit}\n`, { flag: 'wx' });
+  await rename(head, join(admin, 'HEAD'));
   await checkOut({ ...place, commit: baseCommit, signal });
   await assertEqual(place, baseCommit, signal);
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
@@ -52,6 +52,23 @@ describe('restoring a worktree', () => {
     expect(await cell.repository.git('rev-parse', 'by-the-agent')).toBe(tip);
     await restoreWorktree({ gitDirectory: cell.gitDirectory, worktree: cell.worktree, baseCommit: cell.baseCommit });
     expect(await filesOf(cell.worktree)).toEqual(before);
+  });
+
+  test('takes its HEAD from a branch of the agent also where the repository keeps that as a link', async () => {
+    await using cell = await cellWith();
+    const { gitDirectory, worktree, baseCommit } = cell;
+    const git = (...args: string[]) => cell.repository.git('-C', worktree, ...args);
+    const branch = join(gitDirectory, 'refs/heads/by-the-agent');
+    await git('checkout', '--quiet', '-b', 'by-the-agent');
+    await git('commit', '--quiet', '--allow-empty', '-m', 'By the agent');
+    const tip = await git('rev-parse', 'HEAD');
+    const head = join(gitDirectory, 'worktrees/cell1/HEAD');
+    await unlink(head);
+    await symlink(branch, head);
+    await restoreWorktree({ gitDirectory, worktree, baseCommit });
+    expect(await git('rev-parse', 'HEAD')).toBe(baseCommit);
+    expect(await cell.repository.git('rev-parse', 'by-the-agent')).toBe(tip);
+    expect((await lstat(head)).isFile()).toBe(true);
   });
 
   test('never leaves it empty meanwhile: to whoever comes after a run that was killed there, it would be gone', async () => {
