@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { CellResult } from '../domain/outcome.ts';
 import { type ClaimQueue, describeClaimQueue } from './claim-queue.ts';
 import { CellFailure } from './failure.ts';
-import { askTemporal } from './faults.ts';
+import { askTemporal } from '../temporal/faults.ts';
 import { listed, type ListedCell } from './list.ts';
 import { pendingSteps, waitsForHost, type PendingStep } from './pending.ts';
 import { openCell, type CellHandle } from './start.ts';

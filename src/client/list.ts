@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { searchAttributes } from '../domain/search-attributes.ts';
 import { UserError } from '../domain/user-error.ts';
-import { askTemporal } from './faults.ts';
+import { askTemporal } from '../temporal/faults.ts';
 import { workflowType } from './start.ts';
 
 export const listStatuses = [

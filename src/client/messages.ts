@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { abortSignal, extendUpdate, promptUpdate, type Extended, type ExtendInput } from '../../workflows/messages.ts';
 import { UserError } from '../domain/user-error.ts';
-import { askTemporal } from './faults.ts';
+import { askTemporal } from '../temporal/faults.ts';
 
 /**
  * Cancels a cell: the agent is aborted, its work reverted, everything torn down, and the workflow ends as cancelled.

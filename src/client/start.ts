@@ -6,7 +6,7 @@ import type { CellResult } from '../domain/outcome.ts';
 import { parseCellRequest, type CellRequest } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import { cellFailureOf } from './failure.ts';
-import { askTemporal } from './faults.ts';
+import { askTemporal } from '../temporal/faults.ts';
 import { countStart, tooLarge } from './start-limits.ts';
 
 /** The workflow, as a client sees it. */

@@ -5,7 +5,7 @@ import { lifecycles, steps } from '../domain/lifecycle.ts';
 import { branchOf } from '../domain/names.ts';
 import { noTests, noTokens, type CellState } from '../domain/outcome.ts';
 import { searchAttributes } from '../domain/search-attributes.ts';
-import { askTemporal, isUnreachable } from './faults.ts';
+import { askTemporal, isUnreachable } from '../temporal/faults.ts';
 import { listed, type ListStatus } from './list.ts';
 import { liveProgress, waitingFor } from './pending.ts';
 

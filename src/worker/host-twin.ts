@@ -4,6 +4,7 @@ import type { Connection } from '@temporalio/client';
 import { hostTaskQueue } from '../domain/names.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { askTemporal } from '../temporal/faults.ts';
 
 /** The number of Temporal's `TaskQueueType`. */
 const activityQueue = 2;
@@ -27,13 +28,13 @@ export const identityOnHostQueue = ({ hostId, stateDirectoryId }: HostIdentity):
  * Sees to it that no worker with another state directory serves the queue of this host: each of them would get steps of cells
  * that live with the other. Temporal names pollers for five minutes, so one that may have ended is watched for a sign of life.
  *
- * @throws UserError `InvalidConfiguration` when one lives.
+ * @throws UserError `InvalidConfiguration` when one lives; `TemporalRefused` where the namespace is unknown or closed to us.
  */
 export async function refuseTwin(
   connection: Connection,
   { namespace, identity, log, signal }: { namespace: string; identity: HostIdentity; log: Logger; signal: AbortSignal },
 ): Promise<void> {
-  const others = () => pollersOf(connection, namespace, identity);
+  const others = () => askTemporal(null, () => pollersOf(connection, namespace, identity));
   const before = await others();
   const deadline = Date.now() + provesLife;
   if (before.size > 0)

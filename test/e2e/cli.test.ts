@@ -81,6 +81,18 @@ describe('the command cells', () => {
     });
   });
 
+  test('says of a namespace that the server does not know, and a worker does not start', async () => {
+    await using state = await temporaryDirectory();
+    const env = { ...fleet.env, TEMPORAL_NAMESPACE: 'nowhere', CELLS_STATE_DIR: state.path };
+    const [listed, served] = await Promise.all([startCells(env, ['list']), startCells(env, ['worker'])]);
+    for (const { exitCode, stderr } of [listed, served]) {
+      expect(stderr).toMatch(/^error: the Temporal server does not know the namespace .*nowhere/m);
+      expect(stderr).toMatch(/→ .*TEMPORAL_NAMESPACE/);
+      expect(stderr).not.toContain('    at ');
+      expect(exitCode).toBe(6);
+    }
+  });
+
   describe('a running cell', () => {
     test('goes on when Ctrl-C ends what follows it, can be listed, shown and read, and ends by cancel', async () => {
       const words = ['--task-id', 'slow', '--agent-id', 'a1', '--label', 'team=blue', 'Do it. [script: slow]'];

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
+  abortCell,
   cancelCell,
   cellState,
   connectTemporal,
@@ -138,6 +139,24 @@ describe('the client', () => {
     await expect(cancelCell(client, 'cell/no/no')).rejects.toMatchObject(missing);
     await expect(watchCell(client, 'cell/no/no').next()).rejects.toMatchObject(missing);
   });
+});
+
+test('a namespace that the server does not know is named, with what to do, whatever is asked', async () => {
+  const address = inject('temporalAddress');
+  await using temporal = await connectTemporal(
+    temporalTarget({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'nowhere', TEMPORAL_CONFIG_FILE: '/dev/null' }),
+  );
+  const { client } = temporal;
+  const refused = {
+    code: 'TemporalRefused',
+    message: expect.stringMatching(/does not know the namespace .*nowhere/),
+    try: expect.stringContaining('TEMPORAL_NAMESPACE'),
+  };
+  await expect(startCell(client, { taskId: 't', agentId: 'a', prompt: 'Do it.' })).rejects.toMatchObject(refused);
+  await expect(describeCell(client, 'cell/t/a')).rejects.toMatchObject(refused);
+  await expect(listCells(client)).rejects.toMatchObject(refused);
+  await expect(cancelCell(client, 'cell/t/a')).rejects.toMatchObject(refused);
+  await expect(abortCell(client, 'cell/t/a', 'no use')).rejects.toMatchObject(refused);
 });
 
 test('a server that is not there is named, with what to do, within seconds', async () => {

@@ -1,5 +1,5 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import { NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/common';
 import { UserError, type UserErrorCode } from '../domain/user-error.ts';
 
 /** Runs a request to Temporal, and puts what a person can mend into words: an unknown cell, a server that is gone or refuses. */
@@ -25,7 +25,7 @@ function userErrorOf(cause: unknown, workflowId: string | null): UserError | nul
       cause,
     });
   }
-  const code = grpcCodeOf(cause);
+  const code = cause instanceof NamespaceNotFoundError ? codes.notFound : grpcCodeOf(cause);
   const known = code === null ? undefined : refusals.get(code);
   if (known === undefined) return null;
   const [name, what, hint] = known;
