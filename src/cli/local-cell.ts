@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Client } from '@temporalio/client';
+import { codeOf } from '../cell/create-file.ts';
 import { cellPaths, type CellPaths } from '../cell/paths.ts';
 import { describeCell, type DescribedCell } from '../client/describe.ts';
 import type { Config } from '../config.ts';
@@ -36,10 +37,21 @@ export async function findLocalCell(client: Client, workflowId: string, config: 
     });
   }
   const paths = cellPaths(config.stateDirectory, cellId);
-  if (!existsSync(paths.artifacts) && !existsSync(paths.directory)) {
+  if (!(await isThere(paths.artifacts)) && !(await isThere(paths.directory))) {
     throw new UserError('NotOnThisHost', `nothing of cell ${cellId} is kept under ${config.stateDirectory}`, {
       try: 'its time of retention may be over (CELLS_ARTIFACT_RETENTION), or CELLS_STATE_DIR is not that of the worker',
     });
   }
   return { described, cellId, paths };
+}
+
+/** A directory that may not be entered does not say what is in it: that is thrown. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@ import { UserError } from '../domain/user-error.ts';
 import { version } from '../domain/version.ts';
 import { createCli, type Cli, type Streams } from './cli.ts';
 import { exitCodeOfError, exitCodes, type ExitCode } from './exit-codes.ts';
+import { stateDirectoryFault } from './state-directory-fault.ts';
 
 /**
  * Runs the command line and answers the exit code.
@@ -111,14 +112,24 @@ const sentence = (summary: string): string => `${summary.charAt(0).toUpperCase()
 /** A fault of the user is a message; a fault of ours has a stack. */
 function report(error: unknown, cli: Cli): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  if (error instanceof UserError) {
-    cli.note(`${cli.noteColors.red('error:')} ${error.message}`);
-    if (error.try !== null) cli.note(`  ${cli.noteColors.dim('→')} ${error.try}`);
-    return exitCodeOfError(error.code);
+  const fault = error instanceof UserError ? error : faultOfHost(error, cli);
+  if (fault !== null) {
+    cli.note(`${cli.noteColors.red('error:')} ${fault.message}`);
+    if (fault.try !== null) cli.note(`  ${cli.noteColors.dim('→')} ${fault.try}`);
+    return exitCodeOfError(fault.code);
   }
   if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted;
   cli.note(`${cli.noteColors.red('This should not happen:')} ${inspect(error)}`);
   return exitCodes.error;
+}
+
+function faultOfHost(error: unknown, cli: Cli): UserError | null {
+  try {
+    return stateDirectoryFault(error, cli.config().stateDirectory);
+  } catch {
+    // Without settings there is no state directory: the command failed before it had them, or needs none.
+    return null;
+  }
 }
 
 /** How long output may take to leave when everything else is over, milliseconds. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { cellsScript, startCells } from '../support/cells-command.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
+import { lockedDirectory } from '../support/locked-directory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 describe('the command cells', () => {
@@ -225,6 +226,14 @@ describe('the command cells', () => {
     test('is not read on another host, which says where it is', async () => {
       const { exitCode, stderr } = await startCells({ ...fleet.env, CELLS_HOST_ID: 'elsewhere' }, ['logs', 'kept/a1']);
       expect(stderr).toContain(`kept/a1 lives on host ${fleet.hostId}; this is elsewhere`);
+      expect(exitCode).toBe(2);
+    });
+
+    test('is not taken for gone by a user who may not enter the state directory', async () => {
+      await using locked = await lockedDirectory();
+      const env = { ...fleet.env, CELLS_STATE_DIR: locked.path };
+      const { exitCode, stderr } = await startCells(env, ['logs', 'kept/a1'], locked.user);
+      expect(stderr).toContain(`error: the state directory ${locked.path} cannot be used by this user`);
       expect(exitCode).toBe(2);
     });
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { startCells } from '../support/cells-command.ts';
+import { lockedDirectory } from '../support/locked-directory.ts';
 import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -83,6 +84,22 @@ describe('the usage of cells', () => {
     expect(stderr).toContain('error: CELLS_PORTS=80 is not allowed: it must be a range of ports such as 9000-9999');
     expect(stderr).not.toContain('    at ');
     expect(exitCode).toBe(2);
+  });
+
+  test('says so where this user may not enter the state directory, and what to do', async () => {
+    await using locked = await lockedDirectory();
+    const own = { ...env, CELLS_STATE_DIR: locked.path, TEMPORAL_ADDRESS: '127.0.0.1:1' };
+    const uses = ['worker', 'dev', 'stats --once', 'history', 'inspect c1', 'audit', 'supervisor', 'supervisor --stop'];
+    const ended = await Promise.all(uses.map((words) => startCells(own, words.split(' '), locked.user)));
+    for (const [index, { exitCode, stderr }] of ended.entries()) {
+      const [error, hint, ...rest] = stderr.split('\n').filter((line) => !line.startsWith('{'));
+      expect
+        .soft(error, uses[index])
+        .toContain(`error: the state directory ${locked.path} cannot be used by this user`);
+      expect.soft(hint, uses[index]).toMatch(/→ run the command as the user of the worker, or set CELLS_STATE_DIR/);
+      expect.soft(rest, uses[index]).toEqual([]);
+      expect.soft(exitCode, uses[index]).toBe(2);
+    }
   });
 
   test('names a port that there is not, also that of the Web UI beside Temporal', async () => {

@@ -25,7 +25,7 @@ export const cellsScript = fileURLToPath(new URL('../../bin/cells.mjs', import.m
 export function startCells(
   env: Record<string, string>,
   commandArguments: readonly string[],
-  options: { input?: string; cwd?: string } = {},
+  options: { input?: string; cwd?: string; uid?: number; gid?: number } = {},
 ) {
   return execa(process.execPath, [cellsScript, ...commandArguments], {
     env,
