@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { parse } from 'yaml';
-import { workflowIdOf } from '../domain/names.ts';
 import { startLimits, tooLarge } from '../client/start-limits.ts';
+import { impossibleIn } from '../domain/impossible.ts';
+import { workflowIdOf } from '../domain/names.ts';
 import { parseCellRequest, type CellRequest } from '../domain/request.ts';
 import { UserError } from '../domain/user-error.ts';
 import type { Streams } from './cli.ts';
@@ -63,6 +64,8 @@ export function parseBatch(content: string, file: string): CellRequest[] {
     }
     // It was parsed just now; it is sent as it was written, so that Temporal shows what was asked for.
     const request = value as CellRequest;
+    const impossible = impossibleIn(parsed.request);
+    if (impossible !== null) faults.push(`${where}: ${impossible.field}: ${impossible.why}`);
     const large = tooLarge(request);
     if (large !== null) faults.push(`${where}: ${large}`);
     const id = workflowIdOf(parsed.request);

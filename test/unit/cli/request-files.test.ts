@@ -37,6 +37,17 @@ describe('a batch', () => {
     );
   });
 
+  test('is refused when a request asks for what no host can do, by its line', () => {
+    const content = [
+      one,
+      { ...two, resources: { memory: '1' } },
+      { ...one, agentId: 'c', network: { allow: ['db:99999'] } },
+    ];
+    const parse = () => parseBatch(content.map((value) => JSON.stringify(value)).join('\n'), 'f');
+    expect(parse).toThrow('line 2: resources.memory: must be 64m to 65536g, and is 1');
+    expect(parse).toThrow('line 3: network: db:99999: a port is at most 65535');
+  });
+
   test('is refused when two requests are of the same task and agent', () => {
     expect(() => parseBatch(JSON.stringify([one, two, one]), 'f')).toThrow(
       'item 3: task t and agent a are those of item 1',
