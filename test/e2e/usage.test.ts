@@ -116,6 +116,16 @@ describe('the usage of cells', () => {
     expect([none, noneForUi, model].map(({ exitCode }) => exitCode)).toEqual([2, 2, 2]);
   });
 
+  test('names the repositories of dev without the credentials in their URLs', async () => {
+    await using state = await temporaryDirectory();
+    const own = { ...env, CELLS_STATE_DIR: state.path, CELLS_RUNTIME: 'process', TEMPORAL_ADDRESS: '127.0.0.1:1' };
+    const url = 'https://me:hidden@example.org/one.git';
+    const { exitCode, stdout, stderr } = await startCells(own, ['dev', '--repository', url]);
+    expect(stdout).toMatch(/^repository +https:\/\/example\.org\/one\.git$/m);
+    expect(stdout + stderr).not.toContain('hidden');
+    expect(exitCode).toBe(6);
+  });
+
   test('starts no supervisor to end it', async () => {
     await using state = await temporaryDirectory();
     const { exitCode, stderr } = await startCells({ ...env, CELLS_STATE_DIR: state.path }, ['supervisor', '--stop']);

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { listCells } from '../../client/list.ts';
 import type { Config } from '../../config.ts';
 import { UserError } from '../../domain/user-error.ts';
+import { withoutCredentials } from '../../domain/without-credentials.ts';
 import { opencodeProvider, scriptedModelId } from '../../scripted-model/opencode-provider.ts';
 import { startScriptedModel } from '../../scripted-model/server.ts';
 import { loadTemplates } from '../../templates/load.ts';
@@ -149,7 +150,7 @@ function announce(cli: Cli, { temporal, config, model }: Announced): void {
   const line = (label: string, value: string) => cli.print(`${cli.colors.bold(label.padEnd(12))}${value}`);
   line('Temporal', temporal.address);
   if (temporal.uiAddress !== null) line('Web UI', temporal.uiAddress);
-  line('repository', config.repositories.join(', '));
+  line('repository', withoutCredentials(config.repositories.join(', ')));
   line('model', model);
   line(
     'worker',

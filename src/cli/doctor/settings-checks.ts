@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { parse, printParseErrorCode, type ParseError } from 'jsonc-parser';
 import { unknownSettings, type Config } from '../../config.ts';
+import { withoutCredentials } from '../../domain/without-credentials.ts';
 import { loadTemplates } from '../../templates/load.ts';
 import { check, ok, problem, warning, type Check, type Finding } from './check.ts';
 
@@ -36,7 +37,7 @@ async function repositories({ repositories: places }: Config): Promise<Finding> 
   for (const path of paths) if (!(await stat(path).catch(() => null))?.isDirectory()) missing.push(path);
   if (missing.length > 0)
     return problem(`not a directory: ${missing.join(', ')}`, 'correct CELLS_REPOSITORY or CELLS_REPOSITORIES');
-  return ok(places.join(', '));
+  return ok(withoutCredentials(places.join(', ')));
 }
 
 async function model({ opencodeConfig, providerEnvironment }: Config): Promise<Finding> {

@@ -9,3 +9,13 @@ test.each([
   const checks = await settingsChecks(readConfig({ CELLS_MODEL_GATEWAY: setting }, { dotenv: null }));
   expect(checks.find(({ name }) => name === 'model gateway')).toMatchObject(finding);
 });
+
+test('the doctor names repositories without the credentials in their URLs', async () => {
+  const places = 'https://me:hidden@example.org/one,https://example.org/two,/';
+  const checks = await settingsChecks(readConfig({ CELLS_REPOSITORIES: places }, { dotenv: null }));
+  expect(checks.find(({ name }) => name === 'repositories')).toEqual({
+    name: 'repositories',
+    verdict: 'ok',
+    detail: 'https://example.org/one, https://example.org/two, /',
+  });
+});
