@@ -43,15 +43,16 @@ export async function openLocalTemporal(options: LocalTemporalOptions): Promise<
     };
   }
   const { port, databaseFile, logFile } = options;
-  const server = await startDevServer({
-    binary: found.path,
-    logFile,
-    searchAttributes: requiredSearchAttributes,
-    // The server is the last to go: the signal that ends the command must not take it from under the worker that drains.
-    signal: new AbortController().signal,
-    ...(port === undefined ? {} : { port }),
-    ...(databaseFile === undefined ? {} : { databaseFile }),
-  });
+  const server = await untilServing(signal, (starting) =>
+    startDevServer({
+      binary: found.path,
+      logFile,
+      searchAttributes: requiredSearchAttributes,
+      signal: starting,
+      ...(port === undefined ? {} : { port }),
+      ...(databaseFile === undefined ? {} : { databaseFile }),
+    }),
+  );
   return {
     // Profiles and keys of the user belong to another server than ours.
     environment: { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: 'default', TEMPORAL_CONFIG_FILE: '/dev/null' },
@@ -61,6 +62,22 @@ export async function openLocalTemporal(options: LocalTemporalOptions): Promise<
     exited: server.exited,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * Ends the server with the command while it starts, and never after that: it is the last to go then, for the signal that ends the
+ * command must not take it from under the worker that drains.
+ */
+async function untilServing<T>(signal: AbortSignal, start: (starting: AbortSignal) => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const starting = new AbortController();
+  const abort = () => starting.abort(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await start(starting.signal);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 /** The page of a workflow in the Web UI. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,44 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     const { exitCode, stderr } = await dev;
     expect(stderr).toBe('');
     expect(exitCode).toBe(130);
+  });
+
+  test('ends with 130 on Ctrl-C while its server starts', async () => {
+    await using home = await temporaryDirectory();
+    const reached = join(home.path, 'reached');
+    const known = `test "$1" = --version && echo temporal version 1 && exit`;
+    await writeProgram(join(home.path, 'bin/temporal'), `${known}; echo > '${reached}'; exec sleep 600`);
+    const env = userIn(home.path);
+    const dev = startCells({ ...env, PATH: `${home.path}/bin:${env['PATH']}` }, ['dev', '--port', '0']);
+    await waitFor(() => existsSync(reached), { interval: 20, timeout: 60_000 });
+    dev.kill('SIGINT');
+    const { exitCode, stderr } = await dev;
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(130);
+    expect(await remainsOf(home.path)).toEqual([]);
+  });
+
+  test('ends with 130 on Ctrl-C while it reads its script, and takes its server away', async () => {
+    await using home = await temporaryDirectory();
+    const script = join(home.path, 'script.yaml');
+    await execa('mkfifo', [script]);
+    // Without the script around it: the signal is to be there before the file is.
+    const dev = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'dev', '--port', '0', '--script', script], {
+      env: userIn(home.path),
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      timeout: 120_000,
+    });
+    // It can be opened when somebody reads it: the server is up then.
+    const written = await open(script, 'w');
+    dev.kill('SIGINT');
+    await written.writeFile(await readFile(suite));
+    await written.close();
+    const { exitCode, stderr } = await dev;
+    expect(stderr).not.toContain('ready');
+    expect(exitCode).toBe(130);
+    expect(await remainsOf(home.path)).toEqual([]);
   });
 
   test('takes its cells along when it is killed', async () => {

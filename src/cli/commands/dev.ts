@@ -70,6 +70,8 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   const stopped = new AbortController();
   // Without its server the worker could only wait.
   void temporal.exited.then(() => stopped.abort());
+  // Whoever interrupted it until now has nothing that must come to an end by itself.
+  signal.throwIfAborted();
   const interrupted = () => void endAll(flags, temporal, cli).finally(() => stopped.abort());
   signal.addEventListener('abort', interrupted, { once: true });
   // What the server forgets cannot go on.
