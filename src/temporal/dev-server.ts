@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { execa } from 'execa';
 import getPort from 'get-port';
 import which from 'which';
+import { UserError } from '../domain/user-error.ts';
 import { waitUntilServing } from './dev-server-ready.ts';
 import { superviseServer } from './dev-server-process.ts';
 
@@ -51,7 +52,7 @@ const attempts = 3;
  * kernel, where `setpriv` is there to ask for that (Linux). It runs in a session of its own, so that Ctrl-C in a terminal reaches this
  * process alone, which still needs the server to end its cells.
  *
- * @throws when the server ends early or does not serve within a minute; the error holds the end of its log.
+ * @throws UserError `TemporalUnreachable` when the server ends early or does not serve within a minute, with the end of its log.
  */
 export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
   for (let attempt = 1; ; attempt += 1) {
@@ -90,15 +91,13 @@ async function start(options: DevServerOptions, ports: Ports): Promise<DevServer
     await Promise.race([
       waitUntilServing({ address, namespace, searchAttributes }, AbortSignal.any([signal, failed.signal])),
       server.exited.then((how) => {
-        throw new Error(
-          `the Temporal server ended before it served (${how}); ${logFile} ends with:\n${tailOf(logFile)}`,
-        );
+        throw new Error(`the Temporal server ended before it served (${how})`);
       }),
     ]);
   } catch (error) {
     await server.stop();
     signal.throwIfAborted();
-    throw error;
+    throw notServing(error, options);
   } finally {
     failed.abort();
   }
@@ -109,6 +108,15 @@ async function start(options: DevServerOptions, ports: Ports): Promise<DevServer
     exited: server.exited.then(() => undefined),
     [Symbol.asyncDispose]: server.stop,
   };
+}
+
+function notServing(cause: unknown, { logFile, databaseFile }: DevServerOptions): UserError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const file = databaseFile === undefined ? '' : `, and whether ${databaseFile} can be made and written`;
+  return new UserError('TemporalUnreachable', `${why}; ${logFile} ends with:\n${tailOf(logFile)}`, {
+    try: `see what the log says${file}`,
+    cause,
+  });
 }
 
 function serverArguments({ databaseFile, namespace, searchAttributes }: DevServerOptions, ports: Ports): string[] {

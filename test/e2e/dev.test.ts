@@ -8,7 +8,7 @@ import waitFor from 'p-wait-for';
 import { describe, expect, inject, test } from 'vitest';
 import { cellMarker } from '../../src/domain/names.ts';
 import { startCells } from '../support/cells-command.ts';
-import { processesMarked } from '../support/processes.ts';
+import { processesMarked, runningProcesses } from '../support/processes.ts';
 import { writeProgram } from '../support/programs.ts';
 import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -101,6 +101,34 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     const { exitCode, stderr } = await dev;
     expect(stderr).not.toContain('ready');
     expect(exitCode).toBe(130);
+    expect(await remainsOf(home.path)).toEqual([]);
+  });
+
+  test('says that its server does not start, and why', async () => {
+    await using home = await temporaryDirectory();
+    const file = join(home.path, 'nowhere/t.db');
+    const dev = await startCells(userIn(home.path), ['dev', '--port', '0', '--db-filename', file]);
+    expect(dev.stderr).toMatch(/^error: the Temporal server ended before it served .*temporal\.log ends with:$/m);
+    expect(dev.stderr).toMatch(new RegExp(`→ .*whether ${file} can be made`));
+    expect(dev.stderr).not.toContain('    at ');
+    expect(dev.exitCode).toBe(6);
+  });
+
+  test('ends with 6, and says so, when its server does', async () => {
+    await using home = await temporaryDirectory();
+    const dev = startCells(userIn(home.path), ['dev', '--port', '0', '--script', suite]);
+    let said = '';
+    dev.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await waitFor(() => /^ready$/m.test(said) || dev.exitCode !== null, { interval: 100, timeout: 120_000 });
+    const server = (await runningProcesses()).find(
+      ({ command, environment }) => command.includes('server start-dev') && isIn(home.path, environment),
+    );
+    process.kill(server?.pid ?? 0, 'SIGKILL');
+    const { exitCode, stderr } = await dev;
+    expect(stderr).toMatch(/^error: the Temporal server has ended/m);
+    expect(stderr).toMatch(/→ .*temporal\.log/);
+    expect(stderr).not.toContain('    at ');
+    expect(exitCode).toBe(6);
     expect(await remainsOf(home.path)).toEqual([]);
   });
 

@@ -73,9 +73,13 @@ describe('the dev server', () => {
   test('says how a server ended that never served, with the end of its log', async () => {
     await using directory = await temporaryDirectory();
     const options = { ...(await optionsIn(directory.path)), databaseFile: directory.path };
-    await expect(startDevServer(options)).rejects.toThrow(
-      /ended before it served \(exit code 1\).*ends with:\n.*unable to open database file/s,
-    );
+    await expect(startDevServer(options)).rejects.toMatchObject({
+      code: 'TemporalUnreachable',
+      message: expect.stringMatching(
+        /ended before it served \(exit code 1\).*ends with:\n.*unable to open database file/s,
+      ),
+      try: expect.stringContaining(`whether ${directory.path} can be made and written`),
+    });
   });
 
   test('ends with a parent that is killed', async () => {

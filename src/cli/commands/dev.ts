@@ -54,10 +54,11 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-cells-dev-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const base = configFrom(flags, cli.config());
+  const logFile = join(base.stateDirectory, 'temporal.log');
   const temporal = stack.use(
     await openLocalTemporal({
       environment: base.temporal,
-      logFile: join(base.stateDirectory, 'temporal.log'),
+      logFile,
       onStep: (line) => cli.note(line),
       signal,
       ...port,
@@ -69,7 +70,7 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
   const worker = { ...config, temporal: temporal.environment };
   const stopped = new AbortController();
   // Without its server the worker could only wait.
-  void temporal.exited.then(() => stopped.abort());
+  void temporal.exited.then(() => stopped.abort(signal.aborted ? undefined : serverLost(logFile)));
   // Whoever interrupted it until now has nothing that must come to an end by itself.
   signal.throwIfAborted();
   const interrupted = () => void endAll(flags, temporal, cli).finally(() => stopped.abort());
@@ -83,7 +84,21 @@ async function dev(flags: DevFlags, cli: Cli): Promise<void> {
       endsWithWorkers,
       ready: () => cli.note('ready'),
     }),
-  );
+  ).catch((error: unknown) => {
+    // What a worker says that was cut off follows from that.
+    throwIfLost(stopped.signal);
+    throw error;
+  });
+  throwIfLost(stopped.signal);
+}
+
+const serverLost = (logFile: string): UserError =>
+  new UserError('TemporalUnreachable', 'the Temporal server has ended, and the worker with it', {
+    try: `see how it ended in ${logFile}, and start anew`,
+  });
+
+function throwIfLost({ reason }: AbortSignal): void {
+  if (reason instanceof UserError) throw reason;
 }
 
 /** What this server forgets when it ends cannot go on: its cells are cancelled while the worker can still tear them down. */
