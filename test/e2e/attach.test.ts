@@ -9,7 +9,7 @@ import { isRunning, runningProcesses } from '../support/processes.ts';
 
 const command = new URL('../../bin/cells.mjs', import.meta.url).pathname;
 
-test('cells attach opens OpenCode’s terminal on a running cell, and tells its password to nobody', async () => {
+test('cells attach opens OpenCode’s terminal on a running cell, tells its password to nobody, and ends with 1 when that is killed', async () => {
   await using fleet = await startFleet();
   const cell = await fleet.start('slow', { agentId: 'attached', prompt: 'Look at me. [script: slow]' });
   const atWork = async () => (await cellState(fleet.client, cell.workflowId)).tokens.total > 0;
@@ -40,8 +40,8 @@ test('cells attach opens OpenCode’s terminal on a running cell, and tells its 
   expect(screen).not.toContain(password);
   await expect(readFile(`${worktree}/answer.txt`, 'utf8')).resolves.toBe('right\n');
 
-  process.kill(terminal.pid, 'SIGTERM');
-  await attaching;
+  process.kill(terminal.pid, 'SIGKILL');
+  expect((await attaching).exitCode).toBe(1);
   expect(await isRunning(terminal.pid)).toBe(false);
   // The cell does not mind who looks.
   expect(await cellState(fleet.client, cell.workflowId)).toMatchObject({ status: 'running', step: 'execute' });

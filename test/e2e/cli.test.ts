@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { cellState } from '../../src/client.ts';
 import { cellsScript, startCells } from '../support/cells-command.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { lockedDirectory } from '../support/locked-directory.ts';
@@ -130,6 +131,23 @@ describe('the command cells', () => {
       expect((await reading).exitCode).toBe(0);
       expect((await cells('cancel', 'slow/a1')).stderr).toContain('slow/a1 has ended already');
     });
+  });
+
+  test('logs --follow ends as an error when the cell cannot be watched any more', async () => {
+    await cells('run', '--task-id', 'slow', '--agent-id', 'a2', '--detach', 'Do it. [script: slow]');
+    const id = 'cell/slow/a2';
+    const served = async () => (await cellState(fleet.client, id)).cell.port !== null;
+    await waitFor(served, { interval: 200, timeout: 90_000 });
+    const reading = cells('logs', 'slow/a2', '--follow');
+    await writes(reading.stdout, 'opencode server');
+    const { client } = fleet;
+    await client.workflowService.deleteWorkflowExecution({
+      namespace: client.options.namespace,
+      workflowExecution: { workflowId: id },
+    });
+    const { exitCode, stderr } = await reading;
+    expect(stderr).toMatch(/^error: there is no cell .*slow\/a2/m);
+    expect(exitCode).toBe(2);
   });
 
   describe('batch', () => {

@@ -6,6 +6,7 @@ import { UserError } from '../../domain/user-error.ts';
 import { opencodeBinary } from '../../opencode/binary.ts';
 import { cellArgument, cellNameOf, workflowIdFrom } from '../cell-name.ts';
 import type { Cli } from '../cli.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { findLocalCell } from '../local-cell.ts';
 
 /** `cells attach`: OpenCode's own terminal on the server of a running cell. */
@@ -32,7 +33,9 @@ async function attach(workflowId: string, cli: Cli): Promise<void> {
       env: { OPENCODE_SERVER_PASSWORD: secret },
     },
   );
-  if (exitCode !== 0) cli.note(`OpenCode's terminal ended with ${exitCode ?? 'a signal'}`);
+  if (exitCode === 0) return;
+  cli.note(`OpenCode's terminal ended with ${exitCode ?? 'a signal'}`);
+  cli.exit(exitCodes.error);
 }
 
 interface Server {

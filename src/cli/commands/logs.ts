@@ -69,6 +69,8 @@ async function logs(workflowId: string, flags: LogsFlags, cli: Cli): Promise<voi
   });
   void watching.finally(() => running.abort()).catch(() => {});
   await follow(find, cli, AbortSignal.any([signal, running.signal]));
+  // A cell that cannot be watched any more has not ended.
+  if (!signal.aborted) await watching;
 }
 
 /** Byte for byte; to a terminal without what it would obey, for an agent may have written it. */
