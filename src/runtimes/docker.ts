@@ -106,7 +106,8 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
       });
       void appendOutput(container.output, log);
       exits.set(keyOf(container.identity), { cellId: spec.cellId, exit: container.exit });
-      void container.exit.then(() => ports.cut(spec.cellId));
+      // One may outlive its engine, and serves its cell as before.
+      void container.exit.then(() => isAlive(container.identity) || ports.cut(spec.cellId));
       const { pid, startTime } = container.identity;
       return { version: 1, runtime: 'docker', cellId: spec.cellId, pid, startTime, bootId: currentBootId() };
     },
@@ -118,7 +119,7 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
       const terms = {
         start: (until: AbortSignal) => launch(command, part, { [execMarker]: execId }, until),
         earlier,
-        endOthers: async () => void (await endAll(cellId, part)),
+        endRuns: async () => void (await endAll(cellId, part)),
         outputLimitBytes,
       };
       const run = runInContainer(command, terms, signal);
@@ -134,8 +135,9 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
       if (isAlive(handle)) return { kind: 'running' };
       const known = exits.get(keyOf(handle));
       if (known === undefined) return { kind: 'gone' };
-      const { exitCode, outOfMemory } = await known.exit;
-      return { kind: 'exited', exitCode, ...(outOfMemory ? { outOfMemory } : {}) };
+      const exit = await known.exit;
+      if (exit.kind === 'lost') return { kind: 'gone' };
+      return { kind: 'exited', exitCode: exit.exitCode, ...(exit.outOfMemory ? { outOfMemory: true } : {}) };
     },
     stats: async (cellId) => containerStats(await connectEngineIfAny(docker.host), owner, cellId),
     holdPort: (cellId, port) => ports.hold(cellId, port),

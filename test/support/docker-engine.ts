@@ -17,6 +17,8 @@ export interface DockerEngine extends AsyncDisposable {
   engine: Engine;
   /** Ends it without any notice, with all that it started, as a crash of the machine's engine does. */
   kill(): Promise<void>;
+  /** Ends the daemon alone without any notice: its containers live on. */
+  crash(): Promise<void>;
   /** Starts it again on what it had. */
   restart(): Promise<void>;
 }
@@ -74,12 +76,14 @@ export async function startDockerEngine(groups: EngineGroups | null = null): Pro
   };
 
   let daemon = await start();
+  const endDaemon = async (signal: NodeJS.Signals) => {
+    if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const exit = once(daemon, 'exit');
+    daemon.kill(signal);
+    await exit;
+  };
   const end = async (signal: NodeJS.Signals) => {
-    if (daemon.exitCode === null && daemon.signalCode === null) {
-      const exit = once(daemon, 'exit');
-      daemon.kill(signal);
-      await exit;
-    }
+    await endDaemon(signal);
     // What names the directory on its command line: containerd, which is its child, and the shims, which are nobody's.
     await endAllOf(directory.path);
   };
@@ -92,6 +96,7 @@ export async function startDockerEngine(groups: EngineGroups | null = null): Pro
     host: `unix://${socket}`,
     engine,
     kill: () => end('SIGKILL'),
+    crash: () => endDaemon('SIGKILL'),
     async restart() {
       await end('SIGTERM');
       daemon = await start();

@@ -1,5 +1,7 @@
 import { Readable, type Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
+import pWaitFor from 'p-wait-for';
 import { type ProcessIdentity, startTimeOf } from '../processes.ts';
 import { type Engine, statusOf, unlessAbsent } from './client.ts';
 import { beginning } from './first-process.ts';
@@ -11,18 +13,26 @@ export interface AttachedContainer {
   identity: ProcessIdentity;
   /** What it writes. Ends with it. */
   output: Readable;
-  /** Settles when it has ended and the engine has nothing of it any more. */
+  /** Settles, and does not reject, when it has ended and the engine has nothing of it any more, or when the engine is lost. */
   exit: Promise<ContainerExit>;
-  /** Ends it at once. Idempotent; `exit` says when it is over. */
-  kill(): Promise<void>;
 }
 
-export interface ContainerExit {
-  /** Null where a signal ended it, or nobody can say. */
-  exitCode: number | null;
-  /** Whether the kernel ended its first command for its memory. */
-  outOfMemory: boolean;
-}
+export type ContainerExit =
+  | {
+      kind: 'exited';
+      /** Null where a signal ended it. */
+      exitCode: number | null;
+      /** Whether the kernel ended its first command for its memory. */
+      outOfMemory: boolean;
+    }
+  /** The engine does not say any more how it ends, or whether it has: it may live on, and nobody reads what it writes. */
+  | { kind: 'lost'; cause: unknown };
+
+/** What an engine that ends in order says of a container comes within this time after it has hung up, milliseconds. */
+const lastWordMs = 2_000;
+
+/** The engine removes a container that it has begun to remove within this time, milliseconds. */
+const removalMs = 30_000;
 
 /** A shell answers this, and the number of the signal, for a command that one ended; so does the engine for a container. */
 const bySignal = 128;
@@ -46,7 +56,7 @@ export async function startAttached(
   signal.throwIfAborted();
   const stream = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
   undone.defer(() => hangUp(stream));
-  const watch = await watchMemory(engine, container.id);
+  const watch = await watchEvents(engine, container.id);
   undone.defer(() => watch.end());
   // Asked before it starts: then no end can be missed.
   const removed = container.wait({ condition: 'removed' });
@@ -69,7 +79,6 @@ export async function startAttached(
     identity: { pid: State.Pid, startTime },
     output: Readable.from(outputOf(stream), { objectMode: false }),
     exit,
-    kill: () => removeContainer(container),
   };
 }
 
@@ -79,34 +88,54 @@ export async function removeContainer(container: Dockerode.Container): Promise<v
     await container.remove({ force: true, v: true });
   } catch (error) {
     if (statusOf(error) === 404) return;
-    // It removes it already.
+    // It removes it already. To wait for its word would be to wait for ever where it is lost meanwhile.
     if (statusOf(error) !== 409) throw error;
-    await container.wait({ condition: 'removed' }).catch(unlessAbsent);
+    const isGone = async () => (await container.inspect().catch(unlessAbsent)) === null;
+    await pWaitFor(isGone, { interval: 50, timeout: removalMs });
   }
 }
 
-async function endOf(removed: Promise<unknown>, watch: MemoryWatch): Promise<ContainerExit> {
-  const answer = await removed.catch(() => null);
+async function endOf(removed: Promise<unknown>, watch: EventWatch): Promise<ContainerExit> {
+  const told = removed.then(
+    (answer) => exitIn(answer, watch),
+    (cause: unknown): ContainerExit => ({ kind: 'lost', cause }),
+  );
+  const exit = await Promise.race([told, watch.lost.then(() => Promise.race([told, silent()]))]);
   watch.end();
-  const status = typeof answer === 'object' && answer !== null && 'StatusCode' in answer ? answer.StatusCode : null;
-  if (typeof status !== 'number') return { exitCode: null, outOfMemory: false };
-  const ended = status > bySignal && status <= bySignal + lastSignal;
-  return { exitCode: ended ? null : status, outOfMemory: watch.wasShort() && status === bySignal + kill };
+  return exit;
 }
 
-interface MemoryWatch {
+/** The client of the engine says nothing at all of an answer that was cut off in the middle. */
+async function silent(): Promise<ContainerExit> {
+  await delay(lastWordMs);
+  return { kind: 'lost', cause: new Error('the engine has hung up') };
+}
+
+function exitIn(answer: unknown, watch: EventWatch): ContainerExit {
+  const status = typeof answer === 'object' && answer !== null && 'StatusCode' in answer ? answer.StatusCode : null;
+  if (typeof status !== 'number') return { kind: 'lost', cause: new Error('the engine did not say how it ended') };
+  const ended = status > bySignal && status <= bySignal + lastSignal;
+  const outOfMemory = watch.wasShort() && status === bySignal + kill;
+  return { kind: 'exited', exitCode: ended ? null : status, outOfMemory };
+}
+
+interface EventWatch {
+  /** Whether the kernel ended a process of the container for its memory: the container is gone too soon to be asked. */
   wasShort(): boolean;
+  /** Settles when the engine hangs up, which it does only when it ends. */
+  lost: Promise<void>;
   end(): void;
 }
 
-/** Listens for the engine's word that the kernel ended a process of a container for its memory: the container is gone too soon to be asked. */
-async function watchMemory(engine: Engine, id: string): Promise<MemoryWatch> {
+async function watchEvents(engine: Engine, id: string): Promise<EventWatch> {
   const filters = { container: [id], event: ['oom'] };
   const events = await engine.getEvents({ filters });
   let short = false;
+  const lost = Promise.withResolvers<void>();
   events.on('data', () => (short = true));
   events.on('error', () => undefined);
-  return { wasShort: () => short, end: () => hangUp(events) };
+  events.on('close', lost.resolve);
+  return { wasShort: () => short, lost: lost.promise, end: () => hangUp(events) };
 }
 
 function hangUp(stream: NodeJS.ReadableStream | Writable): void {

@@ -114,6 +114,29 @@ test('an engine that ends leaves no cell, and has none when it comes back', limi
 });
 
 test(
+  'a command whose engine is lost is ended and fails, and nobody waits for the word on a server that ended without one',
+  limits,
+  async () => {
+    await using cell = await cellUnderTest(create);
+    const handle = await cell.runtime.start(cell.spec(['sleep', '300']), never);
+    // A shell, what it started, and another that waits for the end of the lifeline.
+    const ofServer = await cell.waitForProcesses(3);
+    const run = cell.runtime.exec(cell.command(['/bin/sh', '-c', 'echo runs; sleep 301']), never);
+    const failed = expect(run).rejects.toThrow('engine was lost');
+    await waitUntil(async () => (await readFile(cell.logFile, 'utf8')).includes('runs'));
+    await docker.crash();
+    await failed;
+    expect(await cell.processes()).toEqual(ofServer);
+    expect(await cell.runtime.inspect(handle)).toEqual({ kind: 'running' });
+    await docker.kill();
+    await waitUntil(async () => (await cell.processes()).length === 0);
+    expect(await cell.runtime.inspect(handle)).toEqual({ kind: 'gone' });
+    await docker.restart();
+    expect(await cell.runtime.exec(cell.command(['true']), never)).toMatchObject({ exitCode: 0 });
+  },
+);
+
+test(
   'a service of the project is reached by its name, and is put into the network where it is in none',
   limits,
   async () => {
