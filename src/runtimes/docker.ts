@@ -32,6 +32,9 @@ export interface DockerOptions extends DetachedOptions {
 /** What a host has that is not told otherwise. */
 const hostEngine: DockerHost = { host: null, image: null, project: 'agent-cells' };
 
+/** An engine that has not let containers go on within this time, milliseconds, may hang: what can be ended without it is not to wait. */
+const resumingMs = 2_000;
+
 /** A container that is not running for longer than this is neither being made nor being removed, milliseconds. */
 const settlingMs = 200;
 
@@ -80,13 +83,14 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     }
   };
 
-  /** By their processes first, which is the quickest way; then by what the engine has. */
+  /** By their processes first, which is the quickest way and needs no engine; then by what the engine has. */
   const endAll = async (cellId: string, part?: string): Promise<number> => {
     const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId, part);
     const whose = { owner, cellId, ...(part === undefined ? {} : { part }) };
     const engine = await connectEngineIfAny(docker.host);
-    // A process in a container that is paused does not end.
-    await resumeContainers(engine, whose);
+    // A process in a container that is paused does not end. Where the engine fails at this, what is asked of it last says why.
+    const resumed = resumeContainers(engine, whose).catch(() => undefined);
+    await Promise.race([resumed, delay(resumingMs, undefined, { ref: false })]);
     const ended = await endProcesses(isOurs, 0);
     if (engine !== null) await removeContainers(engine, whose);
     return ended;

@@ -19,6 +19,8 @@ export interface DockerEngine extends AsyncDisposable {
   kill(): Promise<void>;
   /** Ends the daemon alone without any notice: its containers live on. */
   crash(): Promise<void>;
+  /** Lets the daemon answer nothing until the result is disposed of. */
+  hang(): Disposable;
   /** Starts it again on what it had. */
   restart(): Promise<void>;
 }
@@ -97,6 +99,10 @@ export async function startDockerEngine(groups: EngineGroups | null = null): Pro
     engine,
     kill: () => end('SIGKILL'),
     crash: () => endDaemon('SIGKILL'),
+    hang() {
+      daemon.kill('SIGSTOP');
+      return { [Symbol.dispose]: () => void daemon.kill('SIGCONT') };
+    },
     async restart() {
       await end('SIGTERM');
       daemon = await start();

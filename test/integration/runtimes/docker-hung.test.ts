@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { cellMarker, ownerMarker } from '../../../src/domain/names.ts';
 import { createDockerRuntime } from '../../../src/runtimes/docker.ts';
 import { type CellUnderTest, cellUnderTest } from '../../contracts/cell-under-test.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -32,6 +34,20 @@ test.for([
     expect(engine.calls.filter((call) => call.endsWith('/start'))).toEqual([]);
   },
 );
+
+test('the processes of a cell are ended also while the engine hangs', async () => {
+  await using directory = await temporaryDirectory();
+  await using engine = await hangingEngine(join(directory.path, 'engine.sock'), /^GET /);
+  const docker = { host: engine.host, image: 'any', project: 'hung' };
+  await using cell = await cellUnderTest((options) => createDockerRuntime({ ...options, docker }));
+  const env = { ...cell.spec(['sleep']).env, [ownerMarker]: cell.owner, [cellMarker]: cell.cellId };
+  const child = spawn('sleep', ['300'], { env, stdio: 'ignore' });
+  const gone = once(child, 'exit', { signal: AbortSignal.timeout(20_000) });
+  await once(child, 'spawn');
+  const destroyed = cell.runtime.destroy(cell.cellId);
+  await gone.finally(() => engine.goOn());
+  expect(await destroyed).toBe(1);
+});
 
 /** An engine that makes a container and nothing else, and answers the calls of one kind only when it is told to go on. */
 async function hangingEngine(socket: string, hangsAt: RegExp) {

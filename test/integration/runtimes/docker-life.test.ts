@@ -113,6 +113,18 @@ test('an engine that ends leaves no cell, and has none when it comes back', limi
   expect(await cell.runtime.exec(cell.command(['true']), never)).toMatchObject({ exitCode: 0 });
 });
 
+test('a command that is aborted while its engine hangs is ended all the same', limits, async () => {
+  await using cell = await cellUnderTest(create);
+  const aborted = new AbortController();
+  const run = cell.runtime.exec(cell.command(['/bin/sh', '-c', 'echo runs; sleep 302']), aborted.signal);
+  const ended = expect(run).rejects.toThrow('the cell was cancelled');
+  await waitUntil(async () => (await readFile(cell.logFile, 'utf8').catch(() => '')).includes('runs'));
+  using _hung = docker.hang();
+  aborted.abort(new Error('the cell was cancelled'));
+  await ended;
+  expect(await cell.processes()).toEqual([]);
+});
+
 test(
   'a command whose engine is lost is ended and fails, and nobody waits for the word on a server that ended without one',
   limits,
