@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeUnknownWorktree } from '../git/remove-worktree.ts';
+import { askRuntimes } from './ask-runtimes.ts';
 import type { CellHost } from './host.ts';
 import type { Lease } from './lease.ts';
 import { hostPaths, isCellId } from './paths.ts';
@@ -111,9 +112,7 @@ async function release(host: CellHost, { resource, cellId, why }: Unowned): Prom
 }
 
 const destroyed = (host: CellHost, cellId: string): Promise<number[]> =>
-  Promise.all(runtimesOf(host).map((runtime) => runtime.destroy(cellId)));
-
-const runtimesOf = (host: CellHost) => Object.values(host.runtimes).map(({ runtime }) => runtime);
+  askRuntimes(host, (runtime) => runtime.destroy(cellId));
 
 async function whyUnowned(lease: Lease, isOpen: IsOpen): Promise<string | null> {
   const open = await isOpen(lease.owner);
@@ -125,8 +124,8 @@ async function whyUnowned(lease: Lease, isOpen: IsOpen): Promise<string | null> 
 
 async function resourcesOf(host: CellHost): Promise<Unowned[]> {
   const { worktrees, ports } = hostPaths(host.stateDirectory);
-  const processes = (await Promise.all(runtimesOf(host).map((runtime) => runtime.list()))).flat();
-  const groups = (await Promise.all(runtimesOf(host).map((runtime) => runtime.listEmpty()))).flat();
+  const processes = (await askRuntimes(host, (runtime) => runtime.list())).flat();
+  const groups = (await askRuntimes(host, (runtime) => runtime.listEmpty())).flat();
   const oldPorts = new Set(await oldNames(ports));
   const held = (await listPorts(ports)).filter(({ port }) => oldPorts.has(String(port)));
   const of = (resource: Unowned['resource'], cellIds: readonly string[]): Unowned[] =>

@@ -6,6 +6,7 @@ import { opencodeVersion } from '../opencode/binary.ts';
 import { prepareHome, serverEnvironment } from '../opencode/profile.ts';
 import { proveServer } from '../opencode/server.ts';
 import type { Limits, RuntimeHandle } from '../runtimes/runtime.ts';
+import { askRuntimes } from './ask-runtimes.ts';
 import { confineWarm } from './confine.ts';
 import type { CellHost } from './host.ts';
 import { holdFreePort } from './hold-port.ts';
@@ -18,7 +19,7 @@ import { makeSecret } from './secret.ts';
 import { isAdopted } from './server-place.ts';
 import { startServer } from './start-server.ts';
 import { discard } from './trash.ts';
-import { type WarmServer, dropWarm, writeWarm } from './warm-record.ts';
+import { type WarmServer, dropWarm, listWarm, writeWarm } from './warm-record.ts';
 
 /** What servers of this host are started with, as a hash; what differs from one to the next is left out. */
 export function profileOf(host: CellHost): string {
@@ -75,10 +76,15 @@ export async function bootWarm(host: CellHost, signal: AbortSignal): Promise<voi
  */
 export async function endWarm(host: CellHost, id: string): Promise<boolean> {
   const { stateDirectory } = host;
+  const { records } = await listWarm(stateDirectory);
+  const runtime = records.find((found) => found.id === id)?.record?.runtime;
   const waited = await dropWarm(stateDirectory, id);
   // Without a record it is a cell's, or what is left of an ending that was cut short.
   if (!waited && (await isAdopted(stateDirectory, id))) return false;
-  const ended = await Promise.all(Object.values(host.runtimes).map(({ runtime }) => runtime.destroy(id)));
+  // What another runtime cannot tell about is none of its business.
+  const ended = runtime
+    ? [await host.runtimes[runtime].runtime.destroy(id)]
+    : await askRuntimes(host, (one) => one.destroy(id));
   const { directory, worktree } = warmPaths(stateDirectory, id);
   await releasePorts(hostPaths(stateDirectory).ports, id);
   // A cell may have adopted it whose lease was lost since, and with it the name of the repository.
