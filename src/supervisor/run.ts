@@ -3,6 +3,7 @@ import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
+import { codeOf } from '../cell/create-file.ts';
 import { stateDirectoryId } from '../cell/hostlock.ts';
 import { cellPaths } from '../cell/paths.ts';
 import { adoptedBy } from '../cell/server-place.ts';
@@ -85,11 +86,12 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   const stopping = new AbortController();
   let workers = 0;
   const lists = Object.values(runtimes).map(patientList);
+  const listWaiting = lastKnown(() => waitingWarm(stateDirectory));
   const info = async (): Promise<SupervisorInfo> => {
     const listed = await Promise.all(lists.map((list) => list()));
     const living = [...new Set([...listed.flat(), ...ports.cells()])];
     // Read after that: one that a cell adopts in between counts as a cell.
-    const waiting = new Set(await waitingWarm(stateDirectory));
+    const waiting = new Set(await listWaiting());
     const cells = living.filter((mark) => !waiting.has(mark));
     const warm = living.filter((mark) => waiting.has(mark));
     return { apiVersion, version, pid: process.pid, startedAt, cells, warm, workers };
@@ -136,6 +138,12 @@ function patientList(runtime: CellRuntime): () => Promise<readonly string[]> {
     if (hangs) void asking.then(() => (hangs = false));
     return last;
   };
+}
+
+/** What was answered last goes for an answer that fails, for want of a descriptor say: it would end the supervisor of all cells. */
+function lastKnown(ask: () => Promise<string[]>): () => Promise<string[]> {
+  let last: string[] = [];
+  return async () => (last = await ask().catch(() => last));
 }
 
 /** Into the log of the supervisor. */
@@ -186,8 +194,15 @@ async function untilNobodyNeedsIt(
         resolve();
       }
     });
-    if ((await stat(socket).catch(() => null)) === null) return;
+    if (await isRemoved(socket)) return;
     const { cells, workers } = await info();
     if (cells.length > 0 || workers > 0) neededAt = Date.now();
   }
 }
+
+/** Whether nothing is there. A disk that fails does not say so. */
+const isRemoved = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => false,
+    (error: unknown) => codeOf(error) === 'ENOENT',
+  );

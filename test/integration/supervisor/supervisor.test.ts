@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import { describe, expect, test } from 'vitest';
 import { PortTaken } from '../../../src/runtimes/port-holder.ts';
+import { hostPaths } from '../../../src/cell/paths.ts';
 import { writeWarm } from '../../../src/cell/warm-record.ts';
 import { connectSupervisor } from '../../../src/supervisor/client.ts';
 import { socketOf } from '../../../src/supervisor/protocol.ts';
@@ -143,6 +144,29 @@ describe('the supervisor', () => {
     expect(await hasGone(pid)).toBe(true);
     await waitUntil(async () => (await cell.processes()).length === 0);
     expect(await cell.processes()).toEqual([]);
+  });
+
+  test('stays with its cells while its state directory cannot be looked at, and knows what it knew', async () => {
+    await using cell = await supervisedCell();
+    const { cellId: id, stateDirectory } = cell;
+    await writeWarm(stateDirectory, { version: 2, id, runtime: 'process', profile: '', createdAt: 0, ready: null });
+    await cell.start('exec sleep 300');
+    const before = await cell.client.info();
+    expect(before).toMatchObject({ cells: [], warm: [id] });
+    const aside = `${stateDirectory}.aside`;
+    await rename(stateDirectory, aside);
+    // A link to itself leads to an error, and not to nothing.
+    await symlink(stateDirectory, stateDirectory);
+    const lookedAt = Date.now() + 2_500;
+    // It looks every second, by a timer of its own that tells nobody.
+    await waitUntil(() => Date.now() > lookedAt);
+    await rm(stateDirectory);
+    await rename(aside, stateDirectory);
+    const { warm } = hostPaths(stateDirectory);
+    await rename(warm, `${warm}.aside`);
+    await writeFile(warm, 'no directory');
+    expect(await cell.client.info()).toEqual(before);
+    expect(await cell.processes()).toHaveLength(1);
   });
 
   test('goes when its state directory is removed', async () => {
