@@ -44,14 +44,29 @@ export async function spawnDetached(
     });
     // In the turn of the event loop that spawned it: Node cannot have reaped it yet, so its number is still its own.
     const startTime = child.pid === undefined ? null : startTimeOf(child.pid);
+    if (child.pid !== undefined && startTime === null) endUnknown(child.pid);
     const exit = exitOf(child);
-    for (const [index, input] of inputs.entries()) write(child.stdio[index + 3], input);
-    await once(child, 'spawn');
+    // Heard from now on: an error that nobody hears would end this process, and all cells with it.
+    const spawned = once(child, 'spawn');
+    spawned.catch(() => undefined);
+    // Without a free descriptor there are no pipes.
+    const pipes: readonly unknown[] = child.stdio ?? [];
+    for (const [index, input] of inputs.entries()) write(pipes[index + 3], input);
+    await spawned;
     if (child.pid === undefined || startTime === null) throw new Error('it does not appear in /proc');
     return { child, identity: { pid: child.pid, startTime }, exit };
   } catch (error) {
     const why = await reasonOf(error, spec);
     throw new Error(`cannot start ${spec.command[0]} for cell ${spec.cellId}: ${why}`, { cause: error });
+  }
+}
+
+/** What cannot be looked up, for want of a descriptor say, nobody could find again: it is ended with its session, in the same turn. */
+function endUnknown(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended.
   }
 }
 
