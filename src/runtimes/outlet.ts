@@ -6,6 +6,12 @@ import { pipeline } from 'node:stream';
 import { allowSocketName } from './in-cell.ts';
 
 /**
+ * Connections that lead out of a cell's server, or of one of its commands, at once, beyond which more are refused. Each takes two
+ * descriptors of the process that holds them for all cells; what downloads packages has some fifty.
+ */
+const mostConnections = 256;
+
+/**
  * Opens a Unix socket in a directory for each target that a cell may reach, and leads what comes there to that target and nowhere else.
  * Disposing of it ends every connection.
  *
@@ -19,9 +25,10 @@ export async function openOutlet(
   lookup?: LookupFunction,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
+  const sockets = new Set<Socket>();
   for (const [index, target] of allow.entries()) {
     const path = join(directory, allowSocketName(index));
-    stack.use(await openWay(path, target, lookup));
+    stack.use(await openWay(path, target, sockets, lookup));
     // The directory is in one of the cell, which nobody else enters. A mask for the moment would go for all that other threads make, too.
     await chmod(path, 0o600);
     if (user !== null) await chown(path, user, user);
@@ -30,10 +37,16 @@ export async function openOutlet(
   return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-async function openWay(path: string, target: string, lookup?: LookupFunction): Promise<AsyncDisposable> {
+/** @param sockets those of all ways that are opened and closed together */
+async function openWay(
+  path: string,
+  target: string,
+  sockets: Set<Socket>,
+  lookup?: LookupFunction,
+): Promise<AsyncDisposable> {
   const [host = '', port = ''] = target.split(':');
-  const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (incoming) => {
+    if (sockets.size >= 2 * mostConnections) return void incoming.destroy();
     // The name is looked up on the host, with each connection.
     const outgoing = connectOrNull({ host, port: Number(port), allowHalfOpen: true, ...(lookup ? { lookup } : {}) });
     if (outgoing === null) return void incoming.destroy();

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { allowSocketName } from '../../../src/runtimes/in-cell.ts';
 import { openOutlet } from '../../../src/runtimes/outlet.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 test('a way to a target that cannot be connected to ends what comes there, and the other ways stay open', async () => {
   await using directory = await temporaryDirectory();
@@ -19,6 +20,26 @@ test('a way to a target that cannot be connected to ends what comes there, and t
   const ask = (index: number) => text(connect(join(directory.path, allowSocketName(index))));
   expect(await ask(0)).toBe('');
   expect(await ask(1)).toBe('hello');
+});
+
+test('a cell has no more than 256 connections to all its targets, and gets others for those that end', async () => {
+  await using directory = await temporaryDirectory();
+  await using server = createServer((socket) => socket.on('error', () => undefined).write('hello'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  await using _outlet = await openOutlet(directory.path, [`127.0.0.1:${port}`, `localhost:${port}`], null);
+  const open = async (index: number) => {
+    const socket = connect(join(directory.path, allowSocketName(index)));
+    const answered = await Promise.race([once(socket, 'data').then(() => true), once(socket, 'end').then(() => false)]);
+    return { socket, answered };
+  };
+  const opened = await Promise.all(Array.from({ length: 256 }, (_, index) => open(index % 2)));
+  expect(opened.every(({ answered }) => answered)).toBe(true);
+  expect((await open(0)).answered).toBe(false);
+  opened[0]?.socket.destroy();
+  await waitUntil(async () => (await open(1)).answered);
 });
 
 test('opening ways leaves the mode of directories alone that are made at the same time', async () => {
