@@ -1,14 +1,16 @@
 import { readFile } from 'node:fs/promises';
+import { withDescendants } from './descendants.ts';
 import { scanProcesses } from './processes.ts';
 
 /** Proportional memory of all processes of each cell, bytes: shared pages count once. */
 export async function memoryByCell(cellIds: ReadonlySet<string>): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   if (cellIds.size === 0) return sizes;
-  for (const { pid, marks } of await scanProcesses()) {
-    const cellId = marks.find((mark) => cellIds.has(mark.cellId))?.cellId;
-    if (cellId !== undefined) sizes.set(cellId, (sizes.get(cellId) ?? 0) + (await proportionalSize(pid)));
-  }
+  const cellOf = withDescendants(
+    await scanProcesses(),
+    ({ marks }) => marks.find((mark) => cellIds.has(mark.cellId))?.cellId,
+  );
+  for (const [{ pid }, cellId] of cellOf) sizes.set(cellId, (sizes.get(cellId) ?? 0) + (await proportionalSize(pid)));
   return sizes;
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { proportionalSize } from './cell-memory.ts';
+import { withDescendants } from './descendants.ts';
 import { belongsTo, type ProcessEntry, scanProcesses } from './processes.ts';
 import type { RuntimeStats } from './runtime.ts';
 
@@ -23,7 +24,8 @@ export async function cellStats(
   cellId: string,
   memoryLimit: number | null,
 ): Promise<RuntimeStats | null> {
-  const own = (await recentScan()).filter((process) => belongsTo(process, owner, cellId));
+  const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId) || undefined;
+  const own = [...withDescendants(await recentScan(), isOurs).keys()];
   if (own.length === 0) return null;
   const [sizes, times] = await Promise.all([
     Promise.all(own.map(({ pid }) => proportionalSize(pid))),

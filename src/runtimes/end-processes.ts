@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { withDescendants } from './descendants.ts';
 import { isAlive, type ProcessEntry, type ProcessIdentity, pursueProcesses, scanProcesses } from './processes.ts';
 
 const pollMs = 5;
@@ -81,15 +82,8 @@ export async function findOurs(
     met.set(keyOf(entry), entry);
   };
   const entries = await (signal === undefined ? scanProcesses() : pursueProcesses(strike(signal)));
-  const childrenOf = Map.groupBy(entries, (entry) => entry.parent);
-  const ours = new Set(entries.filter((entry) => isOurs(entry) || known.has(keyOf(entry))));
-  // A set that grows while it is walked: children of children are reached too.
-  for (const parent of ours) {
-    const children = childrenOf.get(parent.pid) ?? [];
-    // Only a parent that lives on has held its number all the while, so that these are its children and not a stranger's.
-    if (children.length > 0 && isAlive(parent)) for (const child of children) ours.add(child);
-  }
-  const found = [...ours].filter((entry) => entry.pid !== process.pid);
+  const ours = withDescendants(entries, (entry) => isOurs(entry) || known.has(keyOf(entry)) || undefined);
+  const found = [...ours.keys()].filter((entry) => entry.pid !== process.pid);
   for (const entry of found) met.set(keyOf(entry), entry);
   for (const key of met.keys()) known.add(key);
   return [...met.values()];

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { withDescendants } from './descendants.ts';
 import type { CellLimits } from './limit-groups.ts';
 import { isAlive, type ProcessEntry, scanProcesses } from './processes.ts';
 
@@ -24,10 +25,11 @@ export function createWatchedLimits(owner: string): CellLimits {
   const cells = new Map<string, Watched>();
   let watching = false;
   const look = async () => {
-    const found = Map.groupBy(await scanProcesses(), ({ marks }) => {
-      const mark = marks.find((one) => one.owner === owner && cells.has(one.cellId));
-      return mark?.cellId ?? null;
-    });
+    const cellOf = withDescendants(
+      await scanProcesses(),
+      ({ marks }) => marks.find((mark) => mark.owner === owner && cells.has(mark.cellId))?.cellId,
+    );
+    const found = Map.groupBy(cellOf.keys(), (process) => cellOf.get(process));
     for (const [cellId, watched] of cells) {
       const largest = await largestBeyond(watched.memory, found.get(cellId) ?? []);
       if (largest !== null && end(largest)) watched.ends += 1;

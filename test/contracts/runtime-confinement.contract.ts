@@ -150,6 +150,14 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       expect(await run(cell, 'exit 137', { limits })).not.toHaveProperty('outOfMemory');
     });
 
+    test('counts what has emptied its environment', async ({ skip }) => {
+      await using cell = await newCell();
+      skipWhereUnlimited(cell, skip);
+      const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
+      const holds = '(head -c 150000000 /dev/zero; sleep 5) | env -i tail -c 200000000 >/dev/null';
+      expect(await run(cell, holds, { limits })).toMatchObject({ outOfMemory: true });
+    });
+
     test('keeps the number of processes below its limit, and ends a fork bomb', async ({ skip }) => {
       await using cell = await newCell();
       skipWhereUnlimited(cell, skip, 'resources.pids');
