@@ -21,6 +21,16 @@ export async function holdLifeline(
   const words = [owner, groupRoot ?? '', ...limitRoots];
   let released = false;
   const script = fileURLToPath(new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url));
+  const again = () => {
+    if (released) return;
+    try {
+      watchdog = start();
+    } catch {
+      // Without memory there is not even a child.
+      later();
+    }
+  };
+  const later = () => void setTimeout(again, pauseMs).unref();
   const start = () => {
     const child = spawn(process.execPath, [script, ...words], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -30,10 +40,6 @@ export async function holdLifeline(
     // Without a free descriptor there are no pipes.
     child.stdin?.on('error', () => undefined);
     const startedAt = performance.now();
-    const again = () => {
-      if (!released) watchdog = start();
-    };
-    const later = () => void setTimeout(again, pauseMs).unref();
     child.once('exit', () => (performance.now() - startedAt > pauseMs ? again() : later()));
     // An error that nobody hears would end this process, with nobody to watch over its cells.
     child.once('error', later);
