@@ -110,7 +110,7 @@ export function createDetachedRuntime(kind: DetachedKind, options: DetachedOptio
       await removals.get(spec.cellId);
       const env = { ...spec.env, ...markers(spec.cellId) };
       const launch = await launchIn(spec, serverPart);
-      const { child, identity, exit } = await spawnDetached(spec, launch, env, log.fd);
+      const { child, identity, exit } = await spawnDetached(spec, launch, env, log.fd, signal);
       if (signal.aborted) {
         await endProcesses((process) => isSame(process, identity) || isOfServer(process, spec.cellId), graceMs);
         signal.throwIfAborted();

@@ -52,7 +52,7 @@ export async function runCommand(command: Command, terms: ExecTerms, signal: Abo
   using reading = new DisposableStack();
   reading.defer(() => pipe.reader.destroy());
   const startedAt = performance.now();
-  const main = await spawnDetached(command, launch, terms.env, pipe.writer).finally(() => closeWriter(pipe));
+  const main = await spawnDetached(command, launch, terms.env, pipe.writer, signal).finally(() => closeWriter(pipe));
   const recording = recordOutput(pipe.reader, log, terms.outputLimitBytes);
   const ending = await endOf(main, recording, command.timeoutMs, signal);
   const durationMs = Math.round(performance.now() - startedAt);

@@ -21,6 +21,7 @@ export interface DetachedProcess {
  * Starts a command as the leader of a session of its own, its output going to the descriptor `output`. No shell reads its words.
  *
  * @param spec what the caller asked for, in whose words an error is told
+ * @param signal nothing is started after it has aborted
  * @throws when it cannot be started; the message says what is missing
  */
 export async function spawnDetached(
@@ -28,6 +29,7 @@ export async function spawnDetached(
   launch: Launch,
   env: Record<string, string>,
   output: number,
+  signal: AbortSignal,
 ): Promise<DetachedProcess> {
   const { command, directory, groups, inputs } = launch;
   try {
@@ -36,6 +38,8 @@ export async function spawnDetached(
       await findProgram(spec, env);
     }
     const [program, ...parameters] = groups.reduce((words, group) => enterGroup(group, words, env), command);
+    // Who aborts looks for what was started before, and finds nothing that starts after it has looked.
+    signal.throwIfAborted();
     const child = spawn(program, parameters, {
       cwd: directory,
       env,
@@ -56,6 +60,7 @@ export async function spawnDetached(
     if (child.pid === undefined || startTime === null) throw new Error('it does not appear in /proc');
     return { child, identity: { pid: child.pid, startTime }, exit };
   } catch (error) {
+    signal.throwIfAborted();
     const why = await reasonOf(error, spec);
     throw new Error(`cannot start ${spec.command[0]} for cell ${spec.cellId}: ${why}`, { cause: error });
   }
