@@ -10,7 +10,7 @@ import { cellsWith, removeContainers } from './docker/containers.ts';
 import { runInContainer } from './docker/exec.ts';
 import { firstProcess } from './docker/first-process.ts';
 import { baseImageName, variablesOf } from './docker/image.ts';
-import { pauseContainers, resumeContainers } from './docker/pause.ts';
+import { pauseContainers, resumeToEnd } from './docker/pause.ts';
 import { type DockerHost, probeDocker } from './docker/probe.ts';
 import { lookUpServices } from './docker/services.ts';
 import { appendOutput, openLog } from './docker/server-log.ts';
@@ -31,9 +31,6 @@ export interface DockerOptions extends DetachedOptions {
 
 /** What a host has that is not told otherwise. */
 const hostEngine: DockerHost = { host: null, image: null, project: 'agent-cells' };
-
-/** An engine that has not let containers go on within this time, milliseconds, may hang: what can be ended without it is not to wait. */
-const resumingMs = 2_000;
 
 /** A container that is not running for longer than this is neither being made nor being removed, milliseconds. */
 const settlingMs = 200;
@@ -88,10 +85,8 @@ export function createDockerRuntime(options: DockerOptions): CellRuntime {
     const isOurs = (process: ProcessEntry) => belongsTo(process, owner, cellId, part);
     const whose = { owner, cellId, ...(part === undefined ? {} : { part }) };
     const engine = await connectEngineIfAny(docker.host);
-    // A process in a container that is paused does not end. Where the engine fails at this, what is asked of it last says why.
-    const resumed = resumeContainers(engine, whose).catch(() => undefined);
-    await Promise.race([resumed, delay(resumingMs, undefined, { ref: false })]);
-    const ended = await endProcesses(isOurs, 0);
+    // Where the engine fails to resume them, what is asked of it last says why.
+    const [ended] = await Promise.all([endProcesses(isOurs, 0), resumeToEnd(engine, whose)]);
     if (engine !== null) await removeContainers(engine, whose);
     return ended;
   };

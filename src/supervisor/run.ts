@@ -16,6 +16,8 @@ import type { GroupSetting } from '../runtimes/cgroup-root.ts';
 import { endOwner } from '../runtimes/end-owner.ts';
 import { findRoots } from '../runtimes/found-roots.ts';
 import { createPortHolder } from '../runtimes/port-holder.ts';
+import { connectEngineIfAny } from '../runtimes/docker/client.ts';
+import { resumeToEnd } from '../runtimes/docker/pause.ts';
 import type { DockerHost } from '../runtimes/docker/probe.ts';
 import { makeRuntimes } from '../runtimes/index.ts';
 import { limitDirectories } from '../runtimes/limit-groups.ts';
@@ -59,9 +61,11 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   // What an earlier supervisor left has no keeper any more, and so has ended by definition.
   await untilNoWatchdog(owner);
   const limitRoots = limitDirectories(limitRoot.root);
-  await endOwner(owner, groupRoot.root, limitRoots);
+  const resume = async () => resumeToEnd(await connectEngineIfAny(options.docker?.host ?? null), { owner });
+  await Promise.all([endOwner(owner, groupRoot.root, limitRoots), resume()]);
   const lifeline = await holdLifeline(owner, groupRoot.root, limitRoots);
-  stack.defer(() => lifeline.release());
+  // The watchdog has no engine to ask.
+  stack.defer(async () => void (await Promise.all([lifeline.release(), resume()])));
 
   const ports = stack.use(createPortHolder());
   const audit = openAudit(stateDirectory, { by: 'supervisor', lost: sayLost });
