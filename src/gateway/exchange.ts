@@ -194,8 +194,11 @@ async function relay(
   const encoded = encoding === null ? {} : { 'content-encoding': encoding };
   response.writeHead(status, { ...headersToClient(headers), ...encoded }).flushHeaders();
   let began = false;
-  await pipeline(
-    piecesOf(body),
+  // What is written waits for whoever reads it, and a client that reads no more would keep it waiting though the answer is over.
+  const broken = Promise.withResolvers<never>();
+  body.once('error', broken.reject);
+  const passed = pipeline(
+    body,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         if (!began) first();
@@ -207,20 +210,18 @@ async function relay(
     response,
     { end: false },
   );
+  await Promise.race([passed, broken.promise]).catch((error: unknown) => {
+    throw error === body.errored ? brokenOff(error) : error;
+  });
   watch.end();
   return { outcome: 'answered', rest: '' };
 }
 
 /** An answer that breaks off is no failure of ours. */
-async function* piecesOf(body: Readable): AsyncIterable<Buffer> {
-  try {
-    // Without an encoding a stream of the network, or of a decoder, gives buffers.
-    yield* body as AsyncIterable<Buffer>;
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    throw new Refusal('provider_unreachable', 'the answer of the provider broke off', { cause: error });
-  }
-}
+const brokenOff = (error: unknown): Refusal =>
+  error instanceof Refusal
+    ? error
+    : new Refusal('provider_unreachable', 'the answer of the provider broke off', { cause: error });
 
 /** An error says what it has to say in its first 64 KiB; where it breaks off before, what came of it says more than nothing. */
 async function beginningOf(body: Readable, gone: AbortSignal): Promise<string> {

@@ -96,6 +96,23 @@ describe('a fault of the provider', () => {
     expect([answer.status, answer.whole]).toEqual([200, false]);
   });
 
+  test('of an answer without end that the client reads no more is cut as well, and holds no room', async () => {
+    await using provider = await startProvider((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const more = setInterval(() => response.write(`: ${'x'.repeat(100_000)}\n\n`), 1);
+      response.on('close', () => clearInterval(more));
+    });
+    await using place = await startGateway({ totalMs: 500 });
+    const { cellId, door } = await place.open([routeTo(provider.url)]);
+    const response = await begin(door, chat('talks'));
+    response.on('error', () => undefined);
+    await once(response, 'data');
+    response.pause();
+    await waitUntil(() => place.account(cellId).active === 0);
+    expect(place.gateway.figures()).toMatchObject([{ requests: { broken: 1 } }]);
+    response.destroy();
+  });
+
   test('that sends elsewhere is not followed', async () => {
     await using elsewhere = await startProvider((_, response) => response.end('{}'));
     await using provider = await startProvider((_, response) =>
