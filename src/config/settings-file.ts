@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -32,7 +32,7 @@ export function readSettingsFile(file: string): Record<string, string> {
 /**
  * Sets one name in the file, or takes it out where the value is null. The file is replaced as a whole, with mode 600.
  *
- * @throws UserError `InvalidInput` for a value that a line cannot hold.
+ * @throws UserError `InvalidInput` for a value that a line cannot hold, `InvalidConfiguration` where the file cannot be written.
  */
 export async function changeSettingsFile(file: string, name: string, value: string | null): Promise<void> {
   const { [name]: _, ...others } = readSettingsFile(file);
@@ -40,10 +40,18 @@ export async function changeSettingsFile(file: string, name: string, value: stri
   const lines = entries.toSorted(([one], [other]) => one.localeCompare(other)).map(([key, text]) => lineOf(key, text));
   const head =
     '# Defaults of agent-cells on this host, written by `cells config`. The environment and .env go over them.';
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  // Who keeps it elsewhere, and has a link here, keeps the link.
-  const target = await realpath(file).catch(() => file);
-  await replaceFile(target, `${[head, ...lines].join('\n')}\n`, { mode: 0o600 });
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    // Who keeps it elsewhere, and has a link here, keeps the link; and whose it is it stays, when root changes it.
+    const target = await realpath(file).catch(() => file);
+    const owner = process.getuid?.() === 0 ? await stat(target).catch(() => null) : null;
+    await replaceFile(target, `${[head, ...lines].join('\n')}\n`, { mode: 0o600, owner });
+  } catch (cause) {
+    throw new UserError('InvalidConfiguration', `cannot write ${resolve(file)}: ${String(cause)}`, {
+      try: 'make its directory writable for this user, or set XDG_CONFIG_HOME to another one',
+      cause,
+    });
+  }
 }
 
 /** In whichever quotes the value comes back as it is. */

@@ -1,4 +1,4 @@
-import { readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { chown, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeConfig, readConfig, settingNamed, settingText } from '../../../src/config.ts';
@@ -45,6 +45,23 @@ describe('the file of settings', () => {
     await changeSettingsFile(file, 'CELLS_WARM', '1');
     expect(await readlink(file)).toBe(elsewhere);
     expect(readSettingsFile(elsewhere)).toEqual({ CELLS_WARM: '1' });
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('stays the file of its user when root changes it', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'settings.env');
+    await writeFile(file, '');
+    await chown(file, 65_534, 65_534);
+    await changeSettingsFile(file, 'CELLS_WARM', '1');
+    expect(await stat(file)).toMatchObject({ uid: 65_534, gid: 65_534 });
+  });
+
+  test('that cannot be written is named, with what to do', async () => {
+    const refused = changeSettingsFile('/dev/null/agent-cells/settings.env', 'CELLS_WARM', '1');
+    await expect(refused).rejects.toMatchObject({
+      code: 'InvalidConfiguration',
+      message: expect.stringMatching(/^cannot write \/dev\/null\/agent-cells\/settings\.env: .*ENOTDIR/) as string,
+    });
   });
 
   test('gives nothing but settings of ours: a key, or the address of a server, that stands there is not used', async () => {
