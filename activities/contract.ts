@@ -106,8 +106,8 @@ export interface FailedExecuteDetail extends AgentUsage {
   outOfMemory?: true;
 }
 
-/** The first detail of the failure when a host has ended a cell: what it kept of it. */
-export type ClosedCellDetail = Pick<RevertReport, 'revertedRef' | 'usage'>;
+/** The first detail of the failure when a host has ended a cell: what it kept of it. Earlier versions read what was used in the same place. */
+export type ClosedCellDetail = AgentUsage & Pick<RevertReport, 'revertedRef'>;
 
 /** Heartbeat details of `executePrompt`. */
 export interface ExecuteProgress {

@@ -27,7 +27,7 @@ export function untilHostCloses<Result>(
       throw failure('CellLost', `host ${host.hostId} ends its cells${where}`, {
         // With a type, which an error of another class would not keep on its way to the workflow.
         cause: ApplicationFailure.nonRetryable(`host ${host.hostId} shuts down`, hostCloses),
-        ...(kept ? { detail: { usage: kept.usage, revertedRef: kept.revertedRef } } : {}),
+        ...(kept?.usage ? { detail: { ...kept.usage, revertedRef: kept.revertedRef } } : {}),
       });
     }
   }, details);

@@ -111,7 +111,8 @@ async function liveOnce(life: Life): Promise<Ending> {
     ending = await stoppable.run(() => spawnAndWork(host, life));
   } catch (error) {
     ending = endingOf(error, stoppable.reason, record.step);
-    if (ending.kind === 'failure' && ending.usage) recordUsage(record, ending.usage);
+    // Also where it was stopped: what the step says of the cell is true all the same.
+    learn(life, endingOf(error, null, record.step));
   }
   const standing = await prepareRespawn(host, life, ending);
   if (standing === null) return ending;
@@ -146,11 +147,11 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   enter(record, 'recovering', 'queue', `the cell is made anew from its base, in ${wait / 1000} s`);
   publish(record);
   countRespawn(ending.lost);
-  // Told before the next cell is claimed: a host that comes back ends what is no longer its own before it claims anything.
-  if (patched('respawn-in-memo')) upsertMemo({ respawn: record.respawns + 1 });
-  if (ending.revertedRef !== undefined) record.keptEarlier = ending.revertedRef;
   try {
-    if (ending.lost === 'cell' && record.spawned && patched('keep-lost-work')) await keepLostWork(host, record);
+    if (ending.lost === 'cell' && record.spawned && patched('keep-lost-work')) await keepLostWork(host, life);
+    // Told before the next cell is claimed: a host that comes back ends what is no longer its own before it claims anything. From now on the
+    // reaper of this one may, too.
+    if (patched('respawn-in-memo')) upsertMemo({ respawn: record.respawns + 1 });
     if (ending.lost === 'cell' && record.claimed) await host.teardown({ cellId: record.claimed.cellId });
     record.released = ending.lost !== 'host';
     await stoppable.run(() => sleep(wait, { summary: 'recover: wait before the cell is made anew' }));
@@ -162,10 +163,22 @@ async function prepareRespawn(host: HostSteps, life: Life, ending: Ending): Prom
   }
 }
 
+/** Takes over what a step that failed says of its cell. */
+function learn({ record, stoppable }: Life, failed: Ending): void {
+  if (failed.kind !== 'failure') return;
+  if (failed.usage) recordUsage(record, failed.usage);
+  if (failed.revertedRef !== undefined) record.keptEarlier = failed.revertedRef;
+  if (failed.lost === 'closed' && stoppable.reason !== null && patched('closed-is-released')) record.released = true;
+}
+
 /** The server is gone, and was replaced as often as may be; the worktree may be there. What cannot be kept keeps the cell from nothing. */
-async function keepLostWork(host: HostSteps, record: CellRecord): Promise<void> {
+async function keepLostWork(host: HostSteps, { record, stoppable }: Life): Promise<void> {
+  const revert = () => host.revert({ cellId: cellIdOf(record), reason: 'the cell is made anew' });
   try {
-    const { revertedRef, usage } = await host.revert({ cellId: cellIdOf(record), reason: 'the cell is made anew' });
+    const { revertedRef, usage } = await stoppable.run(() => {
+      if (stoppable.deadline !== null) stoppable.startClock(stoppable.deadline);
+      return revert();
+    });
     if (usage) recordUsage(record, usage);
     if (revertedRef === null) return;
     record.keptEarlier = revertedRef;

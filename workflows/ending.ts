@@ -110,11 +110,12 @@ function ofHeartbeat({ lastHeartbeatDetails }: TimeoutFailure, step: Step): Pick
 
 const isOfAgent = (step: Step): boolean => step === 'execute' || step === 'repair';
 
-/** A host of an earlier version does not say what it kept. */
+/** A host of an earlier version does not say what it kept, nor does one whose agent had not begun. */
 function ofClosed({ details }: ApplicationFailure): Pick<FailedEnding, 'lost' | 'usage' | 'revertedRef'> {
+  if (details?.[0] === undefined) return { lost: 'closed' };
   // The type of what a host says that has ended a cell.
-  const { usage, revertedRef } = (details?.[0] ?? {}) as Partial<ClosedCellDetail>;
-  return { lost: 'closed', ...(usage ? { usage } : {}), ...(revertedRef ? { revertedRef } : {}) };
+  const { revertedRef, ...usage } = details[0] as ClosedCellDetail;
+  return { lost: 'closed', usage, ...(revertedRef === null ? {} : { revertedRef }) };
 }
 
 /** Of the steps only those of the agent give their failures a detail, and this is its type. */

@@ -204,5 +204,5 @@ test('a host that ends its cells tells what the agent had used, and where its wo
   const [kept] = ((await ended) as ApplicationFailure).details as ClosedCellDetail[];
   expect(kept?.revertedRef).toBe(`refs/cells/reverted/${cellId}`);
   const asked = turnsOf(place.model).reduce((sum, { usage }) => sum + (usage?.total ?? 0), 0);
-  expect(kept?.usage?.tokens.total).toBe(asked);
+  expect(kept?.tokens.total).toBe(asked);
 });

@@ -8,6 +8,8 @@ import { claimGivenBack, hostCloses } from '../../../src/domain/names.ts';
 import { type ToldHost, claimed, startToldHost, usageOf } from '../../support/told-host.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
+const kept = 'refs/cells/reverted/0123456789abcdef';
+
 let host: ToldHost;
 beforeAll(async () => void (host = await startToldHost()));
 afterAll(() => host[Symbol.asyncDispose]());
@@ -50,16 +52,23 @@ describe('a cell that waits to be made anew', () => {
 describe('a cell whose server is lost more often than it may be replaced', () => {
   test('is made anew, and says where the work is kept that there was', async () => {
     const prompts = [lose, () => Promise.resolve({ kind: 'finished', usage: usageOf(10) } as const)];
-    const cell = await host.start('kept', {
+    let toldAtRevert: Record<string, unknown> | undefined;
+    const cell: WorkflowHandle = await host.start('kept', {
       executePrompt: () => (prompts.shift() ?? lose)(),
       reviveCell: lose,
-      revertWork: () => Promise.resolve({ revertedRef: kept, filesModified: [], usage: usageOf(100) }),
+      revertWork: async () => {
+        toldAtRevert = await memoOf(cell);
+        return { revertedRef: kept, filesModified: [], usage: usageOf(100) };
+      },
       commitWork: () => Promise.resolve({ kind: 'unchanged', protectedPathsTouched: [] }),
     });
     const result: CellResult = await cell.result();
     expect(result).toMatchObject({ status: 'unchanged', revertedRef: kept, tokens: { total: 110 }, respawns: 1 });
     const lost = host.stepsOf(cell).slice(host.stepsOf(cell).indexOf('reviveCell') + 1);
     expect(lost.slice(0, 2)).toEqual(['revertWork', 'teardownCell']);
+    // The reaper releases a cell from the moment that its run has come to another one.
+    expect(toldAtRevert).not.toHaveProperty('respawn');
+    expect(await memoOf(cell)).toMatchObject({ respawn: 1 });
     const { history }: CellState = await cell.query('state');
     expect(history).toContainEqual(expect.objectContaining({ reason: `its work so far is kept as ${kept}` }));
   });
@@ -81,11 +90,12 @@ describe('a cell whose server is lost more often than it may be replaced', () =>
 });
 
 describe('a cell whose host ends its cells', () => {
+  const cause = ApplicationFailure.nonRetryable('the host shuts down', hostCloses);
+  const details = [{ ...usageOf(1000), revertedRef: kept }];
+  const close = () =>
+    Promise.reject(ApplicationFailure.create({ type: 'CellLost', nonRetryable: true, message: '', cause, details }));
+
   test('counts what its agent has used, and says where its work is kept', async () => {
-    const cause = ApplicationFailure.nonRetryable('the host shuts down', hostCloses);
-    const details = [{ usage: usageOf(1000), revertedRef: kept }];
-    const close = () =>
-      Promise.reject(ApplicationFailure.create({ type: 'CellLost', nonRetryable: true, message: '', cause, details }));
     const prompts = [close, () => Promise.resolve({ kind: 'finished', usage: usageOf(10) } as const)];
     const cell = await host.start('closed', {
       executePrompt: () => (prompts.shift() ?? lose)(),
@@ -93,6 +103,27 @@ describe('a cell whose host ends its cells', () => {
     });
     const result: CellResult = await cell.result();
     expect(result).toMatchObject({ status: 'unchanged', revertedRef: kept, tokens: { total: 1010 }, respawns: 1 });
+  });
+
+  test('does so too when it is aborted meanwhile, and is reverted as it was told', async () => {
+    const { promise: aborted, resolve: goOn } = Promise.withResolvers<void>();
+    const cell = await host.start('closed-and-aborted', {
+      executePrompt: async () => {
+        await aborted;
+        return await close();
+      },
+      revertWork: lose,
+    });
+    await waitUntil(() => host.stepsOf(cell).includes('executePrompt'), patience);
+    await cell.signal('abort', { reason: 'enough' });
+    await waitUntil(async () => {
+      const { events } = await cell.fetchHistory();
+      return (events ?? []).some((event) => event.activityTaskCancelRequestedEventAttributes);
+    }, patience);
+    goOn();
+    const result: CellResult = await cell.result();
+    expect(result).toMatchObject({ status: 'reverted', reason: 'enough', revertedRef: kept, tokens: { total: 1000 } });
+    expect(host.stepsOf(cell)).not.toContain('revertWork');
   });
 });
 
@@ -141,7 +172,7 @@ describe('a cell whose worker has died', () => {
 
 const patience = 60_000;
 
-const kept = 'refs/cells/reverted/0123456789abcdef';
+const memoOf = async (cell: WorkflowHandle) => (await cell.describe()).memo;
 
 const noRoom = () => Promise.reject(ApplicationFailure.retryable('no room', claimGivenBack));
 
