@@ -154,7 +154,9 @@ export function confinementContract(newCell: () => Promise<CellUnderTest>, uncon
       await using cell = await newCell();
       skipWhereUnlimited(cell, skip);
       const limits = { memory: 64 * mebibyte, cpus: null, pids: null, disk: null };
-      const holds = '(head -c 150000000 /dev/zero; sleep 5) | env -i tail -c 200000000 >/dev/null';
+      // It has the memory for as long as that takes to be seen: the writer ends with its reader.
+      const writes = 'head -c 150000000 /dev/zero; while echo 2>/dev/null; do sleep 0.1; done';
+      const holds = `(${writes}) | env -i tail -c 200000000 >/dev/null`;
       expect(await run(cell, holds, { limits })).toMatchObject({ outOfMemory: true });
     });
 

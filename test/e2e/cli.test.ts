@@ -4,8 +4,8 @@ import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { cellState } from '../../src/client.ts';
-import { cellsScript, startCells } from '../support/cells-command.ts';
+import { UserError, cellState } from '../../src/client.ts';
+import { cellsMain, cellsScript, startCells } from '../support/cells-command.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { lockedDirectory } from '../support/locked-directory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -138,13 +138,27 @@ describe('the command cells', () => {
     const id = 'cell/slow/a2';
     const served = async () => (await cellState(fleet.client, id)).cell.port !== null;
     await waitFor(served, { interval: 200, timeout: 90_000 });
-    const reading = cells('logs', 'slow/a2', '--follow');
+    // Without the script around it, for a signal that the script would keep.
+    const reading = execa(process.execPath, [cellsMain, 'logs', 'slow/a2', '--follow'], {
+      env: fleet.env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+    });
     await writes(reading.stdout, 'opencode server');
     const { client } = fleet;
+    // The server ends the run before it deletes it, and an end is none that is an error.
+    reading.kill('SIGSTOP');
     await client.workflowService.deleteWorkflowExecution({
       namespace: client.options.namespace,
       workflowExecution: { workflowId: id },
     });
+    const isDeleted = () =>
+      cellState(client, id).then(
+        () => false,
+        (error: unknown) => error instanceof UserError && error.code === 'CellNotFound',
+      );
+    await waitFor(isDeleted, { interval: 100, timeout: 60_000 }).finally(() => reading.kill('SIGCONT'));
     const { exitCode, stderr } = await reading;
     expect(stderr).toMatch(/^error: there is no cell .*slow\/a2/m);
     expect(exitCode).toBe(2);

@@ -123,7 +123,8 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     const server = (await runningProcesses()).find(
       ({ command, environment }) => command.includes('server start-dev') && isIn(home.path, environment),
     );
-    process.kill(server?.pid ?? 0, 'SIGKILL');
+    if (server === undefined) throw new Error(`no server runs: ${said}`);
+    process.kill(server.pid, 'SIGKILL');
     const { exitCode, stderr } = await dev;
     expect(stderr).toMatch(/^error: the Temporal server has ended/m);
     expect(stderr).toMatch(/→ .*temporal\.log/);

@@ -1,14 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The command without the script around it. */
+export const cellsMain = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Runs the command `cells` to its end, whatever its exit code. */
 export async function cells(
   env: Record<string, string>,
   ...commandArguments: string[]
 ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
-  const { exitCode, stdout, stderr } = await execa(process.execPath, [main, ...commandArguments], {
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [cellsMain, ...commandArguments], {
     env,
     extendEnv: false,
     stdin: 'ignore',

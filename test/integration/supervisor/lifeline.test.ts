@@ -17,14 +17,15 @@ test.for([
     const { execPath } = process;
     try {
       const [first] = await watchdogs();
+      if (first === undefined) throw new Error('no watchdog runs');
       // The place of one that has been there for a second is taken at once.
       await waitUntil(() => performance.now() - startedAt > 1_200);
       process.execPath = program;
-      process.kill(first?.pid ?? 0, 'SIGKILL');
+      process.kill(first.pid, 'SIGKILL');
       await waitUntil(async () => (await watchdogs()).length === 0);
       process.execPath = execPath;
       await waitUntil(async () => (await watchdogs()).length === 1);
-      expect((await watchdogs())[0]?.pid).not.toBe(first?.pid);
+      expect((await watchdogs())[0]?.pid).not.toBe(first.pid);
     } finally {
       process.execPath = execPath;
       await lifeline.release();

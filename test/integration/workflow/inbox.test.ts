@@ -93,6 +93,10 @@ describe('a cell that was told to end, while its step takes time to,', () => {
     const cell = await host.start(`ending-${how}`, agent.steps);
     await untilAtWork(cell);
     await (how === 'aborted' ? cell.signal('abort', { reason: 'enough' }) : cell.cancel());
+    await waitUntil(async () => {
+      const { events } = await cell.fetchHistory();
+      return (events ?? []).some((event) => event.activityTaskCancelRequestedEventAttributes);
+    }, 60_000);
     const refused = { cause: { type: 'MessageRefused', message: 'the cell is terminating' } };
     const send = (name: string, input: object) => cell.executeUpdate(name, { args: [input] });
     await expect(send('extend', { timeout: '5m' })).rejects.toMatchObject(refused);
