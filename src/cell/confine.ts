@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lchown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { opencodeBinary, ripgrepDirectory } from '../opencode/binary.ts';
 import { makePrivateRepository, writeDotGit } from '../git/private-repository.ts';
@@ -82,7 +82,10 @@ function repositoryOf({ mark, agentGit, dotGit }: ServerPlace) {
 async function makeDirectories({ mark, home, inlet, agentGit }: ServerPlace): Promise<void> {
   const directories = [inlet, dirname(agentGit)];
   for (const path of directories) await mkdir(path, { recursive: true, mode: 0o700 });
-  await giveToCell(mark, [home, ...directories]);
+  await giveToCell(mark, [home, inlet]);
+  // Without what is in it, which another server finds made: its packs are those of other cells, too.
+  const user = cellUser(mark);
+  if (user !== null) await lchown(dirname(agentGit), user, user);
 }
 
 /** The same for a command that runs where the agent ran: it has no server to serve, and no models. */

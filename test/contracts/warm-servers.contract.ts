@@ -1,8 +1,9 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cellPaths, warmPaths } from '../../src/cell/paths.ts';
 import { findUnowned, releaseUnowned } from '../../src/cell/reaper.ts';
+import { serverPlace } from '../../src/cell/server-place.ts';
 import { tendPool } from '../../src/cell/warm-pool.ts';
 import { claimWarm, listWarm } from '../../src/cell/warm-record.ts';
 import { endWarm } from '../../src/cell/warm-server.ts';
@@ -139,6 +140,10 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     const revived = await place.steps.reviveCell(cell);
     expect(revived).toMatchObject({ worktree: first.worktree });
     expect(await serversOf(warm.id)).toHaveLength(1);
+    // Those of a private repository are linked by all cells of a base.
+    const packs = join((await serverPlace(place.stateDirectory, cell.cellId)).agentGit, 'objects/pack');
+    for (const name of await readdir(packs).catch(() => []))
+      expect((await stat(join(packs, name))).uid).toBe(process.getuid?.());
     await place.steps.teardownCell({ cellId: cell.cellId });
     expect(await remainsOf(place, cell.cellId, revived.port)).toEqual([]);
     expect(await remainsOfWarm(place.stateDirectory, warm.id)).toEqual([]);
@@ -215,7 +220,8 @@ function warmServer(runtime: IsolationName, env: () => Record<string, string>): 
     const runtimes = { ...place.host.runtimes, [place.host.defaultRuntime]: { ...known, runtime: slow } };
     await tendPool({ ...place.host, runtimes }, { ...room, mayKeep: () => Promise.resolve(false) }, never);
     expect(adopted).toHaveLength(1);
-    expect(await serversOf(adopted[0] ?? '')).toHaveLength(1);
+    // What was started may be the sandbox yet, which takes a moment to become the server.
+    await waitUntil(async () => (await serversOf(adopted[0] ?? '')).length === 1);
     expect(await listWarm(place.stateDirectory)).toEqual({ records: [], directories: adopted });
     await place.steps.teardownCell({ cellId });
     expect(await remainsOfWarm(place.stateDirectory, adopted[0] ?? '')).toEqual([]);
