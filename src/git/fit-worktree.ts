@@ -67,15 +67,16 @@ async function watch(worktree: string, stuck: AbortController, over: AbortSignal
   }
 }
 
-/** The files that git reads by itself in the directories it looks into. */
+/** The files that git reads by itself in the directories it looks into, beside those by which it tells whether a `.git` is one. */
 const readByGit = new Set(['.gitattributes', '.gitignore', '.gitmodules']);
 
-async function findPipe(directory: Buffer, signal: AbortSignal): Promise<string | null> {
+async function findPipe(directory: Buffer, signal: AbortSignal, isDotGit = false): Promise<string | null> {
   for (const entry of await entriesOf(directory)) {
     signal.throwIfAborted();
     const path = Buffer.concat([directory, Buffer.from('/'), entry.name]);
-    if (readByGit.has(entry.name.toString()) && isSpecial(entry)) return path.toString();
-    const found = entry.isDirectory() ? await findPipe(path, signal) : null;
+    const name = entry.name.toString();
+    if ((isDotGit || readByGit.has(name)) && isSpecial(entry)) return path.toString();
+    const found = entry.isDirectory() ? await findPipe(path, signal, name === '.git') : null;
     if (found !== null) return found;
   }
   return null;

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
@@ -79,12 +79,16 @@ describe('links', () => {
 });
 
 describe('what is no file', () => {
-  test.each(['.gitignore', '.gitattributes', 'dir/.gitignore'])('does not make the host wait, as %s', async (name) => {
-    await using cell = await hostileCell();
-    await makePipe(cell.at(name));
-    await cell.plant({ 'new.txt': 'new\n', 'dir/b.txt': 'changed\n' });
-    await expectUnfit(cell, /\.git(ignore|attributes) as a pipe/);
-  });
+  test.each(['.gitignore', '.gitattributes', 'dir/.gitignore', 'new/.git/HEAD'])(
+    'does not make the host wait, as %s',
+    async (name) => {
+      await using cell = await hostileCell();
+      await mkdir(dirname(cell.at(name)), { recursive: true });
+      await makePipe(cell.at(name));
+      await cell.plant({ 'new.txt': 'new\n', 'dir/b.txt': 'changed\n' });
+      await expectUnfit(cell, /\.git(ignore|attributes|\/HEAD) as a pipe/);
+    },
+  );
 
   test('is left out, and a file in whose place it stands counts as deleted', async () => {
     await using cell = await hostileCell({ 'a.txt': 'a\n', 'dir/b.txt': 'b\n', 'protected/c.txt': 'c\n' });
