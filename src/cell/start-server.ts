@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IsolationName } from '../domain/request.ts';
 import { opencodeBinary } from '../opencode/binary.ts';
@@ -33,6 +35,8 @@ export interface ServerStart {
 const bootLimit = 90_000;
 /** How often the line is looked for, and how often whether the process lives, milliseconds. */
 const interval = { line: 20, life: 200 };
+/** How much of a start is read in the log, bytes: it has a few KiB when the server listens. */
+const readLimit = 1024 ** 2;
 
 /**
  * Starts an OpenCode server and waits until it listens. Answers the port.
@@ -46,7 +50,8 @@ export async function startServer(
 ): Promise<number> {
   const { runtime } = host.runtimes[start.runtime];
   const port = start.confinement === null ? 0 : confinedServerPort;
-  const before = (await readLog(start.logFile)).length;
+  // The log has all servers of the cell, and what its agent wrote into it.
+  const before = await sizeOf(start.logFile);
   const handle = await runtime.start(
     {
       cellId: start.mark,
@@ -69,7 +74,7 @@ export async function startServer(
   );
   await started(handle);
   return await untilListening(
-    async () => (await readLog(start.logFile)).slice(before),
+    () => readLog(start.logFile, before),
     async () => (await runtime.inspect(handle)).kind === 'running',
     signal,
   );
@@ -99,6 +104,13 @@ async function untilListening(
   }
 }
 
-const readLog = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '');
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+const readLog = (file: string, start: number): Promise<string> =>
+  textOf(createReadStream(file, { start, end: start + readLimit - 1 })).catch(() => '');
 
 const tail = (text: string): string => text.trim().slice(-2000) || 'it wrote nothing';
