@@ -2,13 +2,14 @@ import { Context } from '@temporalio/activity';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import { raiseBudget } from '../src/cell/budget.ts';
 import type { CellHost } from '../src/cell/host.ts';
-import { type OpenCell, CellGone, clientOf, openCell, ranOutOfMemory, whatIsLost } from '../src/cell/open-cell.ts';
+import { type OpenCell, clientOf, openCell, ranOutOfMemory, whatIsLost } from '../src/cell/open-cell.ts';
 import { outgrown } from '../src/cell/outgrown.ts';
 import { serverPlace } from '../src/cell/server-place.ts';
 import { keepTranscript } from '../src/cell/transcript.ts';
 import { DiskSpent, withinDisk } from '../src/cell/within-disk.ts';
 import { noTokens } from '../src/domain/outcome.ts';
 import type { CellAccount } from '../src/gateway/gateway.ts';
+import { AnswerTooLarge } from '../src/opencode/bounded-answer.ts';
 import { newMessageId } from '../src/opencode/ids.ts';
 import { abortSession, dropInterruptedStep, findPrompt, openSession, sendPrompt } from '../src/opencode/session.ts';
 import { type TurnProgress, type WatchedEnd, watchTurn } from '../src/opencode/turn.ts';
@@ -19,6 +20,7 @@ import { failure } from './failure.ts';
 import { watchAccount } from './gateway-watch.ts';
 import { interruptionOf } from './heartbeat.ts';
 import { createProgressReporter } from './progress-reporter.ts';
+import { stepFailure } from './step-failure.ts';
 import { untilHostCloses } from './until-host-closes.ts';
 
 /**
@@ -36,8 +38,7 @@ export const createExecutePrompt =
         try {
           return await execute(host, input, beat, signal);
         } catch (error) {
-          if (error instanceof CellGone) throw failure('CellLost', error.message, { cause: error });
-          throw error;
+          return stepFailure(error, 'AgentFailed');
         }
       },
       () => beat,
@@ -141,6 +142,7 @@ type FinalEnd = Exclude<WatchedEnd, { kind: 'held-back' }> | { kind: 'disk-spent
 
 function asEnd(error: unknown): FinalEnd {
   if (error instanceof DiskSpent) return { kind: 'disk-spent', reason: error.message };
+  if (error instanceof AnswerTooLarge) return { kind: 'agent-failed', reason: error.message };
   throw error;
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import type { Event } from '@opencode-ai/sdk/v2/types';
-import { endingWith } from './server.ts';
+import { followingWith } from './server.ts';
 
 /** What the listener of a server's events is told. */
 export interface EventListener {
@@ -21,7 +21,7 @@ export async function followEvents(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      const { stream } = await client.event.subscribe(undefined, { ...endingWith(signal), sseMaxRetryAttempts: 1 });
+      const { stream } = await client.event.subscribe(undefined, { ...followingWith(signal), sseMaxRetryAttempts: 1 });
       for await (const event of stream) {
         if (signal.aborted) return;
         if (event.type === 'server.connected') listener.opened();

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { type OpencodeClient, createOpencodeClient } from '@opencode-ai/sdk/v2/client';
+import { boundedAnswer, boundedEvents } from './bounded-answer.ts';
 
 /** How a cell's server is reached. */
 export interface ServerAddress {
@@ -37,17 +38,22 @@ export interface RequestEnd {
   fetch: typeof fetch;
 }
 
-/** Ends one request: with the caller, and at a limit on the answer in milliseconds. */
+/** Ends one request: with the caller, at a limit on the answer in milliseconds, and at `largestAnswer`. */
 export function within(signal: AbortSignal, milliseconds: number = answerLimit): RequestEnd {
-  return endingWith(AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]));
+  return endingWith(AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]), boundedAnswer);
+}
+
+/** Ends the stream of events: with the caller, and at `largestEvent`. */
+export function followingWith(signal: AbortSignal): RequestEnd {
+  return endingWith(signal, boundedEvents);
 }
 
 /**
  * Ends one request with its signal, whatever happens. The SDK makes requests and copies of them, which hold on to the signal
  * weakly: after the next garbage collection neither a limit nor a caller would end them. So it is given to fetch itself.
  */
-export function endingWith(signal: AbortSignal): RequestEnd {
-  return { signal, fetch: (input, init) => fetch(input, { ...init, signal }) };
+function endingWith(signal: AbortSignal, bounded: (response: Response) => Response): RequestEnd {
+  return { signal, fetch: async (input, init) => bounded(await fetch(input, { ...init, signal })) };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { OpencodeClient } from '@opencode-ai/sdk/v2/client';
 import type { Event, SessionStatus } from '@opencode-ai/sdk/v2/types';
 import type { TokenUsage } from '../domain/outcome.ts';
 import { activityOf, coolingOf, isAnswer, waitOf } from './activity.ts';
+import { AnswerTooLarge } from './bounded-answer.ts';
 import { followEvents } from './events.ts';
 import { refusePending, refusePermission, refuseQuestion } from './requests.ts';
 import { type SessionMessage, abortSession, answerTo, readMessages, statusOf, summaryOf } from './session.ts';
@@ -71,7 +72,11 @@ const restLimit = 10_000;
 /** A prompt that was taken shows among the messages within this time, milliseconds. */
 const takenLimit = 60_000;
 
-/** Watches a session until the turn of our prompt has ended, answers what the agent asks, and stops it at its budget. */
+/**
+ * Watches a session until the turn of our prompt has ended, answers what the agent asks, and stops it at its budget.
+ *
+ * @throws AnswerTooLarge
+ */
 export async function watchTurn(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal): Promise<WatchedEnd> {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
@@ -232,6 +237,8 @@ function observe(client: OpencodeClient, watch: TurnWatch, signal: AbortSignal) 
     failure: (): TurnEnd | null => failed,
     unreadable(error: unknown): null {
       signal.throwIfAborted();
+      // It would be as large the next time.
+      if (error instanceof AnswerTooLarge) throw error;
       mustRead = true;
       doing = `the server does not answer: ${error instanceof Error ? error.message : String(error)}`.slice(0, 200);
       return null;
