@@ -107,8 +107,8 @@ function unhealthy({ port }: ServerAddress, what: string, cause: unknown): Serve
   return new ServerUnhealthy(`the server on port ${port} ${what}${detail}`, { cause });
 }
 
-/** What an error of the SDK says, which may be an Error, a JSON body, or a text. */
+/** What an error of the SDK says, which may be an Error, a JSON body, or a text; of what the server wrote the first 1000 characters. */
 export function describeError(error: unknown): string {
   if (error instanceof Error) return error.message;
-  return typeof error === 'string' ? error : JSON.stringify(error).slice(0, 1000);
+  return (typeof error === 'string' ? error : JSON.stringify(error)).slice(0, 1000);
 }

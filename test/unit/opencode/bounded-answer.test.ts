@@ -25,6 +25,14 @@ describe('a session that its agent has made very large', () => {
     await expect(readMessages(clientOf(server), 'session', AbortSignal.timeout(8_000))).rejects.toThrow(AnswerTooLarge);
   });
 
+  test('is not quoted at length, where the server answers with an error', async () => {
+    await using server = await startStandInServer(
+      (_, response) => void response.writeHead(500).end('x'.repeat(5_000_000)),
+    );
+    const reading = readMessages(clientOf(server), 'session', AbortSignal.timeout(8_000));
+    await expect(reading).rejects.toThrow(/^the server would not show the session: x{1000}$/);
+  });
+
   test('ends the watch over its agent, and is not asked for again and again', async () => {
     await using server = await serverWith(largestAnswer + 1);
     const watch = {
