@@ -2,7 +2,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnfitWorktree } from './errors.ts';
-import { GitFailed } from './git.ts';
+import { GitFailed, GitWroteTooMuch } from './git.ts';
 
 /** How long git may take before the worktree is searched for what it could be waiting at, milliseconds; each time twice as long. */
 const patience = 5000;
@@ -125,6 +125,12 @@ const reasons: readonly (readonly [RegExp, (what: string) => string])[] = [
 ];
 
 function unfit(error: GitFailed): Error {
+  // All that grows with what is in a worktree are lists of names.
+  if (error instanceof GitWroteTooMuch)
+    return new UnfitWorktree(
+      `the agent left too many names of files in its worktree (${error.message}): have it remove them`,
+      { cause: error },
+    );
   for (const [pattern, describe] of reasons) {
     const found = pattern.exec(error.message)?.[1];
     if (found === undefined) continue;

@@ -25,12 +25,14 @@ export interface GitOptions {
   env?: Readonly<Record<string, string>>;
   /** Fails where git warns that it left something out, which it does not count as a failure. */
   complete?: boolean;
+  /** What it may write at most, bytes; default 256 MiB. Then it is ended. */
+  mostBytes?: number;
   signal?: AbortSignal | undefined;
 }
 
 /** git ended with something other than 0. The message is what git said. */
 export class GitFailed extends Error {
-  override readonly name = 'GitFailed';
+  override readonly name: string = 'GitFailed';
   /** Null when a signal ended git. */
   readonly exitCode: number | null;
 
@@ -40,9 +42,14 @@ export class GitFailed extends Error {
   }
 }
 
+/** git was ended: it wrote more than it may. */
+export class GitWroteTooMuch extends GitFailed {
+  override readonly name = 'GitWroteTooMuch';
+}
+
 /**
  * Runs git on the host with the user's and the machine's configuration out of the way; no hook, helper but our own, pager or monitor runs.
- * Every call to git goes through here. Answers the standard output; throws `GitFailed` unless git ended with 0,
+ * Every call to git goes through here. Answers the standard output; throws `GitFailed` unless git ended with 0, `GitWroteTooMuch` when it wrote too much,
  * and the signal's reason when it was aborted.
  */
 export async function git(args: readonly string[], place: Place, options: GitOptions = {}): Promise<string> {
@@ -56,6 +63,8 @@ export async function gitBytes(
   { signal, ...options }: GitOptions = {},
 ): Promise<Buffer> {
   const ended = await perform(gitWork, { args, place, options }, signal);
+  if ('wroteMoreThan' in ended)
+    throw new GitWroteTooMuch(`git ${args[0] ?? ''} wrote more than ${ended.wroteMoreThan} bytes, and was ended`, null);
   if ('failed' in ended) throw new GitFailed(ended.failed, ended.exitCode);
   const { buffer, byteOffset, byteLength } = ended.output;
   return Buffer.from(buffer, byteOffset, byteLength);

@@ -9,8 +9,14 @@ export interface GitCall {
   options: Omit<GitOptions, 'signal'>;
 }
 
-/** The output, or what git said and ended with. */
-export type GitEnded = { output: Uint8Array } | { failed: string; exitCode: number | null };
+/** The output, or what git said and ended with, or that it was ended since it wrote too much. */
+export type GitEnded = { output: Uint8Array } | { failed: string; exitCode: number | null } | { wroteMoreThan: number };
+
+/**
+ * What git may write, bytes: all of it is kept in memory, several times over. A million names of files have half of that; those that an agent
+ * makes can have 4 KiB each, and be millions.
+ */
+const mostWritten = 256 * 1024 ** 2;
 
 class Failed extends GitError {
   readonly exitCode: number | null;
@@ -28,7 +34,14 @@ async function runGit({ args, place, options }: GitCall, signal: AbortSignal | u
   const chunks: Buffer[] = [];
   const said: Buffer[] = [];
   const environment = environmentOf(place, options.env ?? {});
-  const { input } = options;
+  const { input, mostBytes = mostWritten } = options;
+  const tooMuch = new AbortController();
+  let written = 0;
+  const gather = (into: Buffer[]) => (chunk: Buffer) => {
+    written += chunk.length;
+    if (written <= mostBytes) into.push(chunk);
+    else tooMuch.abort();
+  };
   const runner = simpleGit({
     baseDir: directoryOf(place),
     config: [...settings, ...(options.config ?? [])],
@@ -39,11 +52,11 @@ async function runGit({ args, place, options }: GitCall, signal: AbortSignal | u
     errors: (error, { exitCode, stdErr }) =>
       error instanceof GitPluginError || exitCode === 0 ? error : new Failed(saidBy(stdErr, args, exitCode), exitCode),
     ...(input === undefined ? {} : { input: () => (typeof input === 'string' ? input : Buffer.from(input)) }),
-    ...(signal === undefined ? {} : { abort: signal }),
+    abort: signal === undefined ? tooMuch.signal : AbortSignal.any([signal, tooMuch.signal]),
   });
   runner.env(environment).outputHandler((_command, output, remarks) => {
-    remarks.on('data', (chunk: Buffer) => said.push(chunk));
-    output.on('data', (chunk: Buffer) => chunks.push(chunk));
+    remarks.on('data', gather(said));
+    output.on('data', gather(chunks));
     // After a command that wrote nothing simple-git waits for 50 ms: with this it counts as having written nothing late.
     output.once('end', () => output.emit('data', Buffer.alloc(0)));
   });
@@ -51,9 +64,12 @@ async function runGit({ args, place, options }: GitCall, signal: AbortSignal | u
     await runner.raw([...directories(place), ...args]);
   } catch (error) {
     signal?.throwIfAborted();
+    if (tooMuch.signal.aborted) return { wroteMoreThan: mostBytes };
     if (error instanceof Failed) return { failed: error.message, exitCode: error.exitCode };
     throw error;
   }
+  // It may have ended by itself before it could be ended.
+  if (tooMuch.signal.aborted) return { wroteMoreThan: mostBytes };
   const missing = options.complete === true ? leftOut.exec(Buffer.concat(said).toString('utf8')) : null;
   if (missing) return { failed: shortened(missing[0], 500), exitCode: 0 };
   return { output: Buffer.concat(chunks) };

@@ -1,5 +1,5 @@
 import { lstat, readFile } from 'node:fs/promises';
-import { git, gitBytes, type Place } from './git.ts';
+import { git, gitBytes, GitWroteTooMuch, type Place } from './git.ts';
 import { pathOf, type RawName, splitNames } from './names.ts';
 
 interface Entry {
@@ -64,6 +64,8 @@ async function onlyFiles(place: { workTree: string }, entries: readonly Entry[])
 
 /** Larger files are not looked at so closely, bytes. */
 const mostRead = 64 * 1024 ** 2;
+/** The line about a blob has its id, what it is and its size, bytes; git may remark on it besides. */
+const longestAbout = 4096;
 
 /** Only a checkout that makes all line ends CRLF writes what git then calls changed, for blobs in which some were so before. */
 async function isAsCheckedOut(
@@ -79,9 +81,15 @@ async function isAsCheckedOut(
   if (!text.includes('\r\n') || /(?<!\r)\n/.test(text)) return false;
   // The filters are those of git itself: the configuration of `place` is ours, and names no program.
   const input = Buffer.from(`${id} ${name}\n`, 'latin1');
-  const output = await gitBytes(['cat-file', '--batch', '--filters'], place, { input, signal });
-  // A line about the blob comes first, and a line feed last.
-  return output.subarray(output.indexOf('\n') + 1, -1).equals(bytes);
+  // A line about the blob comes first, and a line feed last. A blob that is larger than the file, by far perhaps, need not be read to its end.
+  const mostBytes = bytes.length + longestAbout;
+  const output = await gitBytes(['cat-file', '--batch', '--filters'], place, { input, mostBytes, signal }).catch(
+    (error: unknown) => {
+      if (error instanceof GitWroteTooMuch) return null;
+      throw error;
+    },
+  );
+  return output !== null && output.subarray(output.indexOf('\n') + 1, -1).equals(bytes);
 }
 
 /** Makes the index have these entries. */

@@ -1,16 +1,16 @@
 import { chmod, glob, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { git, gitBytes, GitFailed } from '../../../src/git/git.ts';
+import { git, gitBytes, GitFailed, GitWroteTooMuch } from '../../../src/git/git.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { temporaryRepository } from '../../support/temporary-repository.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
-/** A program called git, first on the PATH, that shows with what it was called. */
-async function showingGit() {
+/** A program called git, first on the PATH, that shows with what it was called unless it is to do something else. */
+async function showingGit(script = 'printf "%s\\n" "$@"\necho --\nenv\n') {
   const directory = await temporaryDirectory();
-  await writeFile(join(directory.path, 'git'), '#!/bin/sh\nprintf "%s\\n" "$@"\necho --\nenv\n');
+  await writeFile(join(directory.path, 'git'), `#!/bin/sh\n${script}`);
   await chmod(join(directory.path, 'git'), 0o755);
   vi.stubEnv('PATH', `${directory.path}:/usr/bin:/bin`);
   return directory;
@@ -102,6 +102,14 @@ describe('the way git is called', () => {
     const bytes = Buffer.from([0xff, 0x00, 0x0a, 0xfe]);
     const id = (await git(['hash-object', '-w', '--stdin'], place, { input: bytes })).trim();
     expect(await gitBytes(['cat-file', 'blob', id], place)).toEqual(bytes);
+  });
+
+  test.each(['', ' >&2'])('ends git when it has written more than it may: echo%s', async (where) => {
+    // Left alone it would write for half a minute.
+    await using shown = await showingGit(`for i in $(seq 300); do echo "$i"${where}; sleep 0.1; done\n`);
+    const written = git(['ls-files'], { gitDirectory: shown.path }, { mostBytes: 10 });
+    await expect(written).rejects.toThrow(GitWroteTooMuch);
+    await expect(written).rejects.toThrow('git ls-files wrote more than 10 bytes, and was ended');
   });
 
   test('ends git when the signal is aborted, with its reason', async () => {

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { NestedRepository, UnfitWorktree } from '../../../src/git/errors.ts';
+import { onFitWorktree } from '../../../src/git/fit-worktree.ts';
+import { gitBytes } from '../../../src/git/git.ts';
 import { restoreTree } from '../../../src/git/restore-tree.ts';
 import { snapshotTree } from '../../../src/git/tree.ts';
 import { type HostileCell, hostileCell, runHostSteps, undoAll } from './hostile-host.ts';
@@ -181,6 +183,19 @@ test('a path of 3,000 directories is refused by name, and removed', async () => 
     await rename(cell.at('above'), cell.at('d'));
   }
   await expectUnfit(cell, /too deep/);
+});
+
+test('more names than git may list are refused', async () => {
+  await using cell = await hostileCell();
+  await cell.plant({ ['d'.repeat(200)]: '', ['e'.repeat(200)]: '' });
+  const { gitDirectory, worktree, directory } = cell;
+  const list = (signal: AbortSignal) =>
+    gitBytes(['ls-files', '--others', '-z'], { gitDirectory, workTree: worktree }, { mostBytes: 300, signal });
+  const refusal = await onFitWorktree({ worktree, indexFile: join(directory, 'cell1.index') }, list).catch(
+    (error: unknown) => error,
+  );
+  expect(refusal).toBeInstanceOf(UnfitWorktree);
+  expect(String(refusal)).toContain('the agent left too many names of files in its worktree');
 });
 
 test('five thousand files are taken, and removed', { timeout: 300_000 }, async () => {

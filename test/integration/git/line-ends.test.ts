@@ -32,6 +32,17 @@ describe('line ends', () => {
     expect(await changesOf(cell)).toEqual([]);
   });
 
+  test('of a file that was much larger before are compared no further than it goes', async () => {
+    await using repository = await temporaryRepository({
+      'a.bat': 'a line\n'.repeat(2000),
+      '.gitattributes': '*.bat text eol=crlf\n',
+    });
+    await using directory = await temporaryDirectory();
+    const cell = await cellIn(repository, directory.path);
+    await write(cell, 'a.bat', 'a line\r\n');
+    expect(await changesOf(cell)).toEqual(['modified a.bat']);
+  });
+
   test('that the checkout itself made otherwise do not make a file count as changed, until it is', async () => {
     await using repository = await temporaryRepository({ 'ä.bat': 'a\r\nb\nc\r\n', 'b.bat': 'a\r\nb\n' });
     await repository.write({ '.gitattributes': '*.bat text eol=crlf\n' });
