@@ -39,6 +39,15 @@ test('leaves out what is no file or too large, and takes over no right but to ru
   expect(modes.toSorted((one, other) => one - other)).toEqual([0o600, 0o700]);
 });
 
+test('leaves out what is beyond so many files and directories, empty as they may be, and counts it', async () => {
+  await using directory = await temporaryDirectory();
+  const [work, copy] = [join(directory.path, 'work'), join(directory.path, 'copy')];
+  await mkdir(join(work, 'dir'), { recursive: true });
+  for (const name of ['1', '2', '3', '4', '5']) await writeFile(join(work, 'dir', name), '');
+  expect(await copyWork(work, copy, 4)).toEqual({ leftOut: 2 });
+  expect(await readdir(join(copy, 'dir'))).toHaveLength(3);
+});
+
 test('copies anew when it runs again, and does not write through what it copied', async () => {
   await using directory = await temporaryDirectory();
   const [work, copy, outside] = ['work', 'copy', 'outside'].map((name) => join(directory.path, name));
