@@ -36,6 +36,13 @@ describe('work of a cell that may take so much disk and no more', () => {
     );
   });
 
+  test('fails for files that are empty, and take inodes only', async () => {
+    await using cell = await cellWithDisk(2 * mebibyte);
+    await expect(withinDisk(cell.host, cellId, () => cell.touch(600), never)).rejects.toThrow(
+      /^the files of the cell take 2\.\d MiB; it may have 2 MiB \(CELLS_CELL_DISK\)$/,
+    );
+  });
+
   test('answers what it answers below that', async () => {
     await using cell = await cellWithDisk(4 * mebibyte);
     const work = async () => {
@@ -65,6 +72,10 @@ async function cellWithDisk(cellDisk: number) {
     /** Half into the worktree and half into the home. */
     async write(bytes: number) {
       for (const place of [worktree, home]) await writeFile(join(place, 'filling'), Buffer.alloc(bytes / 2, 1));
+    },
+    /** As many empty files. */
+    async touch(files: number) {
+      for (let file = 0; file < files; file += 1) await writeFile(join(worktree, `empty-${file}`), '');
     },
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
   };
