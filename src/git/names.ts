@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { UnfitWorktree } from './errors.ts';
 
 /**
  * A name of a file as git gives it, relative to the worktree. File systems know bytes and not text,
@@ -6,8 +7,19 @@ import { join } from 'node:path';
  */
 export type RawName = string;
 
-/** Splits the NUL-separated output of git. */
-export function splitNames(output: Buffer): RawName[] {
+/** Each takes some dozens of bytes of memory, however short it is, and lists of them are made of lists. */
+const mostNames = 4_000_000;
+
+/** Splits the NUL-separated output of git. @throws UnfitWorktree when there are more names than that */
+export function splitNames(output: Buffer, most = mostNames): RawName[] {
+  let names = 0;
+  for (let end = output.indexOf(0); end !== -1; end = output.indexOf(0, end + 1)) {
+    names += 1;
+    if (names > most)
+      throw new UnfitWorktree(
+        `the agent left too many names of files in its worktree (more than ${most}): have it remove them`,
+      );
+  }
   return output
     .toString('latin1')
     .split('\0')
