@@ -4,8 +4,8 @@ import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { UserError, cellState } from '../../src/client.ts';
-import { cellsMain, cellsScript, startCells } from '../support/cells-command.ts';
+import { cellState } from '../../src/client.ts';
+import { cellsScript, startAlone, startCells } from '../support/cells-command.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { lockedDirectory } from '../support/locked-directory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -136,28 +136,17 @@ describe('the command cells', () => {
   test('logs --follow ends as an error when the cell cannot be watched any more', async () => {
     await cells('run', '--task-id', 'slow', '--agent-id', 'a2', '--detach', 'Do it. [script: slow]');
     const id = 'cell/slow/a2';
-    const served = async () => (await cellState(fleet.client, id)).cell.port !== null;
-    await waitFor(served, { interval: 200, timeout: 90_000 });
-    // Without the script around it, for a signal that the script would keep.
-    const reading = execa(process.execPath, [cellsMain, 'logs', 'slow/a2', '--follow'], {
-      env: fleet.env,
-      extendEnv: false,
-      stdin: 'ignore',
-      reject: false,
-    });
-    await writes(reading.stdout, 'opencode server');
     const { client } = fleet;
+    await waitFor(async () => (await cellState(client, id)).cell.port !== null, { interval: 200, timeout: 90_000 });
+    const reading = startAlone(fleet.env, ['logs', 'slow/a2', '--follow']);
+    await writes(reading.stdout, 'opencode server');
     // The server ends the run before it deletes it, and an end is none that is an error.
     reading.kill('SIGSTOP');
     await client.workflowService.deleteWorkflowExecution({
       namespace: client.options.namespace,
       workflowExecution: { workflowId: id },
     });
-    const isDeleted = () =>
-      cellState(client, id).then(
-        () => false,
-        (error: unknown) => error instanceof UserError && error.code === 'CellNotFound',
-      );
+    const isDeleted = async () => (await cellState(client, id).catch(() => null)) === null;
     await waitFor(isDeleted, { interval: 100, timeout: 60_000 }).finally(() => reading.kill('SIGCONT'));
     const { exitCode, stderr } = await reading;
     expect(stderr).toMatch(/^error: there is no cell .*slow\/a2/m);

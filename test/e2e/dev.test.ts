@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import waitFor from 'p-wait-for';
 import { describe, expect, inject, test } from 'vitest';
 import { cellMarker } from '../../src/domain/names.ts';
-import { startCells } from '../support/cells-command.ts';
+import { startCells, startAlone } from '../support/cells-command.ts';
 import { processesMarked, runningProcesses } from '../support/processes.ts';
 import { writeProgram } from '../support/programs.ts';
 import { root } from '../support/source-files.ts';
@@ -139,12 +139,7 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     const env = { ...userIn(home.path), CELLS_SILENCE_LIMIT: '10m' };
     const flags = ['--port', '0', '--script', suite, '--repository', repository.path];
     // Without the script around it: that one would be killed in its stead.
-    const dev = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'dev', ...flags], {
-      env,
-      extendEnv: false,
-      stdin: 'ignore',
-      reject: false,
-    });
+    const dev = startAlone(env, ['dev', ...flags]);
     let announced = '';
     dev.stdout.on('data', (chunk: Buffer) => (announced += chunk.toString()));
     const address = () => /^Temporal +(127\.0\.0\.1:\d+)$/m.exec(announced)?.[1];

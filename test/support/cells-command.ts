@@ -1,22 +1,30 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-/** The command without the script around it. */
-export const cellsMain = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Runs the command `cells` to its end, whatever its exit code. */
 export async function cells(
   env: Record<string, string>,
   ...commandArguments: string[]
 ): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
-  const { exitCode, stdout, stderr } = await execa(process.execPath, [cellsMain, ...commandArguments], {
+  const { exitCode, stdout, stderr } = await startAlone(env, commandArguments, { timeout: 60_000 });
+  return { exitCode, stdout, stderr };
+}
+
+/** Starts the command without the script around it, which keeps some signals to itself. */
+export function startAlone(
+  env: Record<string, string>,
+  commandArguments: readonly string[],
+  options: { timeout?: number } = {},
+) {
+  return execa(process.execPath, [main, ...commandArguments], {
     env,
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
-    timeout: 60_000,
+    ...options,
   });
-  return { exitCode, stdout, stderr };
 }
 
 /** The command, as a file for Node. */

@@ -104,8 +104,7 @@ describe('a fault of the provider', () => {
     });
     await using place = await startGateway({ totalMs: 500 });
     const { cellId, door } = await place.open([routeTo(provider.url)]);
-    const response = await begin(door, chat('talks'));
-    response.on('error', () => undefined);
+    const response = (await begin(door, chat('talks'))).on('error', () => undefined);
     await once(response, 'data');
     response.pause();
     await waitUntil(() => place.account(cellId).active === 0);
