@@ -85,7 +85,7 @@ export const repositoryFaults: readonly Fault[] = [
   ]),
   faultOf('lease truncated', [
     { step: 'execute', strike: truncateLease, ...anew },
-    { step: 'test', strike: truncateLease, ...lost },
+    { step: 'test', strike: truncateLease, ...anew },
     { step: 'commit', strike: truncateLease, ...lost },
     { step: 'teardown', strike: truncateLease, ...untouched },
   ]),
