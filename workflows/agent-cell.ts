@@ -173,11 +173,10 @@ function learn({ record, stoppable }: Life, failed: Ending): void {
 
 /** The server is gone, and was replaced as often as may be; the worktree may be there. What cannot be kept keeps the cell from nothing. */
 async function keepLostWork(host: HostSteps, { record, stoppable }: Life): Promise<void> {
-  const revert = () => host.revert({ cellId: cellIdOf(record), reason: 'the cell is made anew' });
   try {
     const { revertedRef, usage } = await stoppable.run(() => {
       if (stoppable.deadline !== null) stoppable.startClock(stoppable.deadline);
-      return revert();
+      return host.revert({ cellId: cellIdOf(record), reason: 'the cell is made anew' });
     });
     if (usage) recordUsage(record, usage);
     if (revertedRef === null) return;

@@ -10,7 +10,6 @@ import { cellMarker } from '../../src/domain/names.ts';
 import { startCells, startAlone } from '../support/cells-command.ts';
 import { processesMarked, runningProcesses } from '../support/processes.ts';
 import { writeProgram } from '../support/programs.ts';
-import { root } from '../support/source-files.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { temporaryRepository } from '../support/temporary-repository.ts';
 import { accepts, processesLeft, remainsOf, userIn } from '../support/user.ts';
@@ -53,24 +52,13 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     );
   });
 
-  test('ends with 130 on Ctrl-C while it still looks for a server', async () => {
+  test.each([
+    ['still looks for a server', ''],
+    ['waits for its server to start', 'test "$1" = --version && echo temporal version 1 && exit; '],
+  ])('ends with 130 on Ctrl-C while it %s', async (_, known) => {
     await using home = await temporaryDirectory();
     const reached = join(home.path, 'reached');
-    await writeProgram(join(home.path, 'bin/temporal'), `echo > '${reached}'; exec sleep 600`);
-    const env = userIn(home.path);
-    const dev = startCells({ ...env, PATH: `${home.path}/bin:${env['PATH']}` }, ['dev', '--port', '0']);
-    await waitFor(() => existsSync(reached), { interval: 20, timeout: 60_000 });
-    dev.kill('SIGINT');
-    const { exitCode, stderr } = await dev;
-    expect(stderr).toBe('');
-    expect(exitCode).toBe(130);
-  });
-
-  test('ends with 130 on Ctrl-C while its server starts', async () => {
-    await using home = await temporaryDirectory();
-    const reached = join(home.path, 'reached');
-    const known = `test "$1" = --version && echo temporal version 1 && exit`;
-    await writeProgram(join(home.path, 'bin/temporal'), `${known}; echo > '${reached}'; exec sleep 600`);
+    await writeProgram(join(home.path, 'bin/temporal'), `${known}echo > '${reached}'; exec sleep 600`);
     const env = userIn(home.path);
     const dev = startCells({ ...env, PATH: `${home.path}/bin:${env['PATH']}` }, ['dev', '--port', '0']);
     await waitFor(() => existsSync(reached), { interval: 20, timeout: 60_000 });
@@ -86,13 +74,8 @@ describe.skipIf(inject('temporalUiAddress') === null)('cells dev', () => {
     const script = join(home.path, 'script.yaml');
     await execa('mkfifo', [script]);
     // Without the script around it: the signal is to be there before the file is.
-    const dev = execa(process.execPath, [join(root, 'src/cli/main.ts'), 'dev', '--port', '0', '--script', script], {
-      env: userIn(home.path),
-      extendEnv: false,
-      stdin: 'ignore',
-      reject: false,
-      timeout: 120_000,
-    });
+    const flags = ['dev', '--port', '0', '--script', script];
+    const dev = startAlone(userIn(home.path), flags, { timeout: 120_000 });
     // It can be opened when somebody reads it: the server is up then.
     const written = await open(script, 'w');
     dev.kill('SIGINT');

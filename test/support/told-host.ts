@@ -9,6 +9,7 @@ import { claimTaskQueue, hostTaskQueue, workflowIdOf, workflowTaskQueue } from '
 import { noTokens } from '../../src/domain/outcome.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
 import { makeNamespace } from './bring-up-fleet.ts';
+import { waitUntil } from './wait-until.ts';
 
 type Steps = ClaimActivities & HostActivities;
 
@@ -71,6 +72,14 @@ export async function startToldHost(): Promise<ToldHost> {
     stepsOf: ({ workflowId }) => done.get(workflowId) ?? [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Waits until the workflow has taken in that it is to end, and its step has been told to. */
+export async function untilStepIsToEnd(cell: WorkflowHandle): Promise<void> {
+  await waitUntil(async () => {
+    const { events } = await cell.fetchHistory();
+    return (events ?? []).some((event) => event.activityTaskCancelRequestedEventAttributes);
+  }, 60_000);
 }
 
 /** What an agent used that has used so many tokens. */

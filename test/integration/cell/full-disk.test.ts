@@ -14,6 +14,7 @@ import { remainsOf } from '../../support/remains.ts';
 import { canMount, fillDisk, smallDisk } from '../../support/small-disk.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
+// A disk that is really full is a small one that is mounted for it, which takes root and a machine that lets it.
 const mounts = await canMount();
 
 describe('a lease', () => {

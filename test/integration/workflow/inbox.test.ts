@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CellState } from '../../../src/client.ts';
-import { type ToldHost, claimed, startToldHost, usageOf } from '../../support/told-host.ts';
+import { type ToldHost, claimed, startToldHost, untilStepIsToEnd, usageOf } from '../../support/told-host.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let host: ToldHost;
@@ -93,10 +93,7 @@ describe('a cell that was told to end, while its step takes time to,', () => {
     const cell = await host.start(`ending-${how}`, agent.steps);
     await untilAtWork(cell);
     await (how === 'aborted' ? cell.signal('abort', { reason: 'enough' }) : cell.cancel());
-    await waitUntil(async () => {
-      const { events } = await cell.fetchHistory();
-      return (events ?? []).some((event) => event.activityTaskCancelRequestedEventAttributes);
-    }, 60_000);
+    await untilStepIsToEnd(cell);
     const refused = { cause: { type: 'MessageRefused', message: 'the cell is terminating' } };
     const send = (name: string, input: object) => cell.executeUpdate(name, { args: [input] });
     await expect(send('extend', { timeout: '5m' })).rejects.toMatchObject(refused);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CommitReport, ExecuteProgress } from '../../../activities/contract.ts';
 import type { CellResult, CellState } from '../../../src/client.ts';
 import { claimGivenBack, hostCloses } from '../../../src/domain/names.ts';
-import { type ToldHost, claimed, startToldHost, usageOf } from '../../support/told-host.ts';
+import { type ToldHost, claimed, startToldHost, untilStepIsToEnd, usageOf } from '../../support/told-host.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const kept = 'refs/cells/reverted/0123456789abcdef';
@@ -116,10 +116,7 @@ describe('a cell whose host ends its cells', () => {
     });
     await waitUntil(() => host.stepsOf(cell).includes('executePrompt'), patience);
     await cell.signal('abort', { reason: 'enough' });
-    await waitUntil(async () => {
-      const { events } = await cell.fetchHistory();
-      return (events ?? []).some((event) => event.activityTaskCancelRequestedEventAttributes);
-    }, patience);
+    await untilStepIsToEnd(cell);
     goOn();
     const result: CellResult = await cell.result();
     expect(result).toMatchObject({ status: 'reverted', reason: 'enough', revertedRef: kept, tokens: { total: 1000 } });

@@ -47,6 +47,7 @@ describe('the file of settings', () => {
     expect(readSettingsFile(elsewhere)).toEqual({ CELLS_WARM: '1' });
   });
 
+  // Only root may give a file away.
   test.skipIf(process.getuid?.() !== 0)('stays the file of its user when root changes it', async () => {
     await using directory = await temporaryDirectory();
     const file = join(directory.path, 'settings.env');
